@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { Bench } from '../harness/area.ts';
+import { bunkhouse } from '../harness/bunkhouse.ts';
+import { residentBytes } from '../harness/proc.ts';
+import { figure, megabytes } from '../harness/report.ts';
+import { median } from '../harness/rounds.ts';
+
+const MAX_START_MS = 400;
+const MAX_IDLE_MB = 120;
+const SETTLE_MS = 1000;
+
+interface Sample {
+  readonly startMs: number;
+  readonly idleMb: number;
+}
+
+/** From the start of `./bunkhouse serve` to its first 200, and what it takes of memory when nobody calls. */
+export async function measureStart(bench: Bench): Promise<void> {
+  bench.say('start and idle memory');
+  const fresh: Sample[] = [];
+  const again: Sample[] = [];
+  for (let round = 0; round < bench.options.runs; round++) {
+    const dataDir = join(bench.workDir, `start-${round}`);
+    fresh.push(await startOnce(bench, dataDir));
+    again.push(await startOnce(bench, dataDir));
+  }
+  const startMs = (samples: readonly Sample[]) => samples.map((sample) => sample.startMs);
+  const idleMb = (samples: readonly Sample[]) => samples.map((sample) => sample.idleMb);
+  bench.report.find({
+    what: 'start to the first 200 on /health/live, empty DATA_DIR',
+    value: median(startMs(fresh)),
+    unit: 'ms',
+    atMost: MAX_START_MS,
+  });
+  bench.report.find({
+    what: 'start to the first 200 on /health/live, DATA_DIR there already',
+    value: median(startMs(again)),
+    unit: 'ms',
+    atMost: MAX_START_MS,
+  });
+  bench.report.find({
+    what: 'idle memory after the start',
+    value: median(idleMb(fresh)),
+    unit: 'MB',
+    atMost: MAX_IDLE_MB,
+  });
+  bench.report.table(
+    'Start',
+    ['DATA_DIR', 'ms to first 200', 'least–most', 'idle MB'],
+    [
+      { name: 'empty', samples: fresh },
+      { name: 'there already', samples: again },
+    ].map(({ name, samples }) => [
+      name,
+      figure(median(startMs(samples))),
+      `${figure(Math.min(...startMs(samples)))}–${figure(Math.max(...startMs(samples)))}`,
+      figure(median(idleMb(samples))),
+    ]),
+  );
+}
+
+async function startOnce(bench: Bench, dataDir: string): Promise<Sample> {
+  const server = await bench.start({ ...bunkhouse(dataDir), isPinned: false });
+  await Bun.sleep(SETTLE_MS);
+  const idleMb = megabytes(residentBytes(server.pid));
+  await server.stop();
+  return { startMs: server.startMs, idleMb };
+}

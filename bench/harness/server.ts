@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { innermostChild } from './proc.ts';
+import { pinned, SERVER_CORE } from './tools.ts';
+
+/** How a server under test is started. It MUST listen on `PORT` of its environment, on the loopback address. */
+export interface ServerSpec {
+  /** Names its log file and its faults. */
+  readonly name: string;
+  readonly command: readonly string[];
+  /** The whole environment but for PATH, HOME and PORT, so that the caller's settings do not leak in. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Answers 2xx as soon as the server can work. */
+  readonly readyPath: string;
+  /** Whether all its threads share one core, as they do while a client on the other core loads it. Default: true. */
+  readonly isPinned?: boolean;
+}
+
+export interface RunningServer {
+  readonly name: string;
+  readonly pid: number;
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly origin: string;
+  /** From the start of the process to the first 2xx on `readyPath`. */
+  readonly startMs: number;
+  /** Ends it by SIGTERM, or SIGKILL when that does not help in time. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const READY_TIMEOUT_MS = 20_000;
+const STOP_TIMEOUT_MS = 10_000;
+const POLL_MS = 2;
+
+/** Starts a server and waits until it answers. Its output goes to files below `workDir`; throws with their end when it does not. */
+export async function startServer(spec: ServerSpec, workDir: string): Promise<RunningServer> {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const logFile = join(workDir, `${spec.name}-${port}.log`);
+  const command = spec.isPinned === false ? [...spec.command] : pinned(SERVER_CORE, spec.command);
+  const { PATH = '', HOME = '' } = process.env;
+  const startedAt = performance.now();
+  const child = Bun.spawn(command, {
+    env: { PATH, HOME, ...spec.env, PORT: String(port) },
+    stdin: 'ignore',
+    stdout: Bun.file(logFile),
+    stderr: Bun.file(`${logFile}.err`),
+  });
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  const stop = async () => {
+    if (hasEnded()) return;
+    // A wrapper script would not pass the signal on; it ends with its child.
+    const pid = innermostChild(child.pid);
+    process.kill(pid, 'SIGTERM');
+    const killer = setTimeout(() => process.kill(pid, 'SIGKILL'), STOP_TIMEOUT_MS);
+    await child.exited;
+    clearTimeout(killer);
+  };
+  while (!(await answers(origin + spec.readyPath))) {
+    const isTooLate = performance.now() - startedAt > READY_TIMEOUT_MS;
+    if (hasEnded() || isTooLate) {
+      await stop();
+      const said = readFileSync(logFile, 'utf8') + readFileSync(`${logFile}.err`, 'utf8');
+      throw new Error(`${spec.name} ${isTooLate ? 'was not ready in time' : 'ended'}:\n${said.slice(-2000)}`);
+    }
+    await Bun.sleep(POLL_MS);
+  }
+  const startMs = performance.now() - startedAt;
+  return { name: spec.name, pid: innermostChild(child.pid), origin, startMs, stop };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const probe = createServer();
+  probe.once('error', reject);
+  probe.listen(0, '127.0.0.1', () => {
+    const address = probe.address();
+    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+  });
+  return promise;
+}

@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, CommandError } from './command.ts';
+
+/** What some tests need beside Bun: the program, and the Debian package it comes from. */
+const SERVICES = [{ program: 'chromium', aptPackage: 'chromium' }] as const;
+
+export const testCommand: Command = {
+  summary: 'Run the tests',
+  help: `Usage: bunkhouse test [arguments of "bun test"]
+
+Runs "bun test". Services that tests need are installed first where that is possible (as root on Debian); elsewhere what is
+missing is named and the tests that need it are skipped, but never with CI=true: then a missing service is a failure.`,
+  async run(args) {
+    const missing = SERVICES.filter(({ program }) => Bun.which(program) === null);
+    if (missing.length > 0) await install(missing.map(({ aptPackage }) => aptPackage));
+    const stillMissing = SERVICES.filter(({ program }) => Bun.which(program) === null).map(({ program }) => program);
+    if (stillMissing.length > 0) {
+      const message = `missing for some tests: ${stillMissing.join(', ')}`;
+      if (process.env['CI'] === 'true') throw new CommandError(message);
+      process.stderr.write(`bunkhouse: ${message}\n`);
+    }
+    const root = join(import.meta.dirname, '../..');
+    const child = Bun.spawn([process.execPath, 'test', ...args], { cwd: root, stdio: ['inherit', 'inherit', 'inherit'] });
+    return child.exited;
+  },
+};
+
+async function install(packages: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  process.stderr.write(`bunkhouse: installing ${packages.join(', ')}\n`);
+  const apt = async (...args: string[]) =>
+    Bun.spawn(['apt-get', '-q', '-y', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }).exited;
+  await apt('update');
+  await apt('install', '--no-install-recommends', ...packages);
+}

@@ -1,0 +1,103 @@
+import { randomToken } from '../kernel/ids.ts';
+import type { Connection } from '../web/context.ts';
+
+export interface BunServerOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string } | undefined;
+  readonly isHostAllowed: (host: string | null) => boolean;
+  readonly misdirected: (requestId: string, path: string) => Response;
+  readonly handle: (request: Request, connection: Connection) => Response | Promise<Response>;
+}
+
+export interface BunServer {
+  /** Where it listens: `http://127.0.0.1:3000`. */
+  readonly url: string;
+  readonly port: number;
+  /** Requests that are being answered. */
+  readonly pendingRequests: number;
+  /** Takes no new connection; resolves when every running request has its answer. */
+  drain(): Promise<void>;
+  /** Cuts what is left. */
+  stop(): Promise<void>;
+}
+
+/** Bodies are limited route by route, in the gate and in the upload streams; the runtime's own limit only closes the socket. */
+const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER;
+/** An idle connection is closed after this. Slow uploads are exempt: their handlers watch for stalls themselves. */
+const IDLE_SECONDS = 60;
+
+/**
+ * Owns `Bun.serve`. The `Host` check stands before everything else but `/health/*`, and `/health/live` is answered by the runtime
+ * itself: whether the process lives depends on nothing.
+ */
+export function startBunServer(options: BunServerOptions): BunServer {
+  const { isHostAllowed, misdirected, handle, tls } = options;
+  const live = new Response('{"status":"ok"}', {
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
+  });
+
+  const server = Bun.serve({
+    hostname: options.hostname,
+    port: options.port,
+    reusePort: false,
+    idleTimeout: IDLE_SECONDS,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    development: false,
+    ...(tls ? { tls: { cert: Bun.file(tls.certificateFile), key: Bun.file(tls.keyFile) } } : {}),
+    routes: { '/health/live': { GET: live, HEAD: live } },
+    fetch(request, server) {
+      const host = request.headers.get('host');
+      let admitted = request;
+      if (!isHostAllowed(host)) {
+        const url = URL.parse(request.url);
+        if (!url?.pathname.startsWith('/health/')) return misdirected(randomToken(12), url?.pathname ?? '/');
+        // Probes may come with any host; what comes behind sees one that cannot shift the path.
+        admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
+      }
+      return handle(admitted, {
+        peerAddress: normalizePeer(server.requestIP(request)?.address),
+        isSecure: tls !== undefined,
+        keepOpen: () => server.timeout(request, 0),
+      });
+    },
+    error: () => new Response(null, { status: 500 }),
+  });
+
+  return {
+    url: server.url.href.replace(/\/$/, ''),
+    port: server.port as number,
+    get pendingRequests() {
+      return server.pendingRequests;
+    },
+    drain: () => server.stop(false),
+    stop: () => server.stop(true),
+  };
+}
+
+/** IPv4 peers of a dual-stack socket appear as `::ffff:1.2.3.4`. */
+function normalizePeer(address: string | undefined): string {
+  return address?.startsWith('::ffff:') ? address.slice(7) : (address ?? '0.0.0.0');
+}
+
+export interface PlainServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly path: string;
+  readonly render: () => string;
+}
+
+/** A private listener that serves one text, for a scraper in the same network. */
+export function startPlainServer({ hostname, port, path, render }: PlainServerOptions): { stop(): Promise<void> } {
+  const server = Bun.serve({
+    hostname,
+    port,
+    development: false,
+    fetch: ({ url }) =>
+      new URL(url).pathname === path
+        ? new Response(render(), { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } })
+        : new Response(null, { status: 404 }),
+  });
+  return { stop: () => server.stop(true) };
+}

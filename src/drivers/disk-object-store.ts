@@ -1,0 +1,184 @@
+import { access, constants, link, mkdir, open, opendir, readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomToken } from '../kernel/ids.ts';
+import type { ObjectStore } from '../ports/object-store.ts';
+import { assertKey, fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
+import { atDisk, isErrno, syncDirectory, writeDurably } from './disk-write.ts';
+
+/** A Blob opens its file only when it is sent, moments after `get`: until then a delete waits. */
+const OPENING_MS = 50;
+
+export interface DiskObjectStoreOptions {
+  /** Directory that belongs to this store alone; made when missing. */
+  readonly root: string;
+}
+
+/**
+ * Objects as files on a local disk.
+ *
+ * A put writes `.staging/<owner>~<name>`, makes the bytes durable, gives them their final name by a hard link and makes
+ * that name durable. The staging entry then stays as the mark of an unsettled object until `settle` removes it, so a
+ * crash at any point leaves either nothing, or an entry that {@link ObjectStore.unsettled} finds. Processes on one
+ * machine may share a root; machines may not, since life and death of an owner are judged locally.
+ */
+export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
+  const paths = objectPaths(root);
+  const opening = new Map<string, number>();
+  let prepared: Promise<unknown> | null = null;
+
+  const prepare = async (): Promise<void> => {
+    prepared ??= mkdir(paths.stagingDirectory, { recursive: true });
+    await atDisk(
+      prepared.catch((error: unknown) => {
+        prepared = null;
+        throw error;
+      }),
+    );
+  };
+
+  /** Links the staged file to its final name; the shard directory is made when its first object comes. */
+  const publish = async (key: string): Promise<void> => {
+    try {
+      await link(paths.stagingPath(key), paths.finalPath(key));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await mkdir(paths.shardDirectory(key), { recursive: true });
+      await syncDirectory(root);
+      await link(paths.stagingPath(key), paths.finalPath(key));
+    }
+  };
+
+  /** Notes that the object is about to be opened, and forgets those that must be open by now. */
+  const noteOpening = (key: string): void => {
+    const now = performance.now();
+    opening.delete(key);
+    opening.set(key, now);
+    for (const [other, since] of opening) {
+      if (now - since < OPENING_MS) break;
+      opening.delete(other);
+    }
+  };
+
+  const untilOpened = async (key: string): Promise<void> => {
+    const waitMs = (opening.get(key) ?? Number.NEGATIVE_INFINITY) + OPENING_MS - performance.now();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  };
+
+  return {
+    async put(key, body, { maxBytes = Number.POSITIVE_INFINITY, signal } = {}) {
+      assertKey(key);
+      await prepare();
+      const staged = paths.stagingPath(key);
+      const handle = await open(staged, 'wx').catch(failUnlessNew);
+      let isPublished = false;
+      try {
+        const written = await writeDurably(handle, body, maxBytes, signal);
+        await publish(key).catch(failUnlessNew);
+        isPublished = true;
+        await syncDirectory(paths.shardDirectory(key));
+        return { key, ...written };
+      } catch (error) {
+        // The final name goes first: while the mark stands, a crash in between is found again.
+        if (isPublished) await removeFile(paths.finalPath(key)).catch(() => undefined);
+        await removeFile(staged).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    async settle(key) {
+      assertKey(key);
+      await removeFile(paths.stagingPath(key));
+    },
+
+    async *unsettled() {
+      const found: { readonly path: string; readonly key: string; readonly writtenAtMs: number }[] = [];
+      for (const name of await namesIn(paths.stagingDirectory)) {
+        const { isOwnerAlive, key } = readStagingName(name);
+        if (isOwnerAlive) continue;
+        const path = join(paths.stagingDirectory, name);
+        if (key !== null && (await statFile(paths.finalPath(key)))) {
+          found.push({ path, key, writtenAtMs: (await statFile(path))?.mtimeMs ?? 0 });
+        } else {
+          await removeFile(path);
+        }
+      }
+      found.sort((a, b) => a.writtenAtMs - b.writtenAtMs);
+      for (const { path, key } of found) {
+        // The mark becomes ours, so that settle and delete find it.
+        await atDisk(rename(path, paths.stagingPath(key)));
+        yield key;
+      }
+    },
+
+    async get(key, range) {
+      assertKey(key);
+      const path = paths.finalPath(key);
+      const info = await statFile(path);
+      if (!info) return null;
+      noteOpening(key);
+      return { size: info.size, body: Bun.file(path).slice(range?.first ?? 0, (range?.last ?? info.size - 1) + 1) };
+    },
+
+    async delete(key) {
+      assertKey(key);
+      await untilOpened(key);
+      await removeFile(paths.finalPath(key));
+      await removeFile(paths.stagingPath(key));
+    },
+
+    async *list(prefix) {
+      const namePrefix = toName(prefix);
+      for (const shard of await namesIn(root)) {
+        if (!isShardName(shard)) continue;
+        for await (const entry of await atDisk(opendir(join(root, shard)))) {
+          if (entry.name.startsWith(namePrefix)) yield fromName(entry.name);
+        }
+      }
+    },
+
+    async check() {
+      await prepare();
+      await atDisk(access(root, constants.R_OK | constants.W_OK));
+      const probe = paths.stagingPath(`probe-${randomToken(9)}`);
+      try {
+        await atDisk(writeFile(probe, 'probe', { flag: 'wx' }));
+      } finally {
+        await removeFile(probe);
+      }
+    },
+  };
+}
+
+/** A key is put once: meeting its file already there is a bug of the caller, not a fault of the disk. */
+function failUnlessNew(error: unknown): Promise<never> {
+  if (isErrno(error, 'EEXIST')) return Promise.reject(new Error('an object of this key exists already', { cause: error }));
+  return atDisk(Promise.reject(error));
+}
+
+/** Deletes a file; a missing one is no error. */
+async function removeFile(path: string): Promise<void> {
+  await atDisk(
+    unlink(path).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }),
+  );
+}
+
+async function statFile(path: string) {
+  return atDisk(
+    stat(path).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return null;
+      throw error;
+    }),
+  );
+}
+
+/** Names in a directory, none when it is missing. */
+async function namesIn(directory: string): Promise<readonly string[]> {
+  return atDisk(
+    readdir(directory).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }),
+  );
+}

@@ -1,0 +1,47 @@
+import { jwt } from '@elysiajs/jwt';
+import { Elysia, t } from 'elysia';
+import type { TokenClaims, TokenSigner } from '../ports/token-signer.ts';
+
+export interface JwtSignerOptions {
+  /** At least 32 bytes (RFC 7518 §3.2). */
+  readonly key: Uint8Array;
+  /** The token's kind in its header, `at+jwt` for access tokens (RFC 9068 §2.1). */
+  readonly type: string;
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+/**
+ * HS256 tokens by @elysiajs/jwt. The plugin alone believes any HMAC algorithm, any issuer and tokens that never expire, so what
+ * is asked of a token is said at every verification.
+ */
+export function jwtSigner({ key, type, issuer, audience }: JwtSignerOptions): TokenSigner {
+  const plugin = new Elysia().use(
+    jwt({
+      name: 'signer',
+      secret: key,
+      alg: 'HS256',
+      typ: type,
+      iss: issuer,
+      aud: audience,
+      schema: t.Object({ sub: t.String(), sid: t.String(), epoch: t.Integer(), exp: t.Integer() }),
+    }),
+  );
+  const { signer } = plugin.decorator;
+  const demands = {
+    algorithms: ['HS256'],
+    typ: type,
+    issuer,
+    audience,
+    requiredClaims: ['exp', 'sub', 'sid', 'epoch'],
+  };
+  return {
+    sign: ({ sub, sid, epoch, exp }) => signer.sign({ sub, sid, epoch, exp }),
+    async verify(token): Promise<TokenClaims | null> {
+      const claims = await signer.verify(token, demands);
+      if (!claims) return null;
+      const { sub, sid, epoch, exp } = claims;
+      return { sub, sid, epoch, exp };
+    },
+  };
+}

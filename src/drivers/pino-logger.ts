@@ -1,0 +1,106 @@
+import pino from 'pino';
+import type { Logger } from '../ports/logger.ts';
+
+export interface PinoLoggerOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** Coloured lines for a person, instead of JSON. */
+  readonly isPretty: boolean;
+  /** Texts that must not appear in any line: the secrets of the settings. */
+  readonly secrets: readonly string[];
+  /** Names of fields whose values never come out, at the first or second level. */
+  readonly redactedFields: readonly string[];
+}
+
+/** How long a line may wait in memory, so that it costs no write of its own. */
+const FLUSH_MS = 250;
+
+/** JSON lines on standard output (https://getpino.io), written in batches off the request. */
+export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
+  const sink = Bun.stdout.writer({ highWaterMark: 65_536 });
+  const flush = () => {
+    try {
+      // A closed pipe (`bunkhouse serve | head`) is no reason to end: the lines are lost.
+      Promise.resolve(sink.flush()).catch(() => undefined);
+    } catch {
+      // The same, told at once.
+    }
+  };
+  setInterval(flush, FLUSH_MS).unref();
+  const destination = { write: (line: string) => void sink.write(line) };
+  const stream = options.isPretty
+    ? (await import('pino-pretty')).default({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
+    : destination;
+  const scrub = createScrubber(options.secrets);
+  const logger = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      serializers: { err: (error: unknown) => describeError(error, scrub) },
+    },
+    stream,
+  );
+  return wrap(logger, createRedactor(new Set(options.redactedFields)), flush);
+}
+
+function wrap(logger: pino.Logger, redact: (fields: object) => object, flush: () => void): Logger {
+  return {
+    debug: (fields, message) => logger.debug(redact(fields), message),
+    info: (fields, message) => logger.info(redact(fields), message),
+    warn: (fields, message) => logger.warn(redact(fields), message),
+    error: (fields, message) => logger.error(redact(fields), message),
+    child: (fields) => wrap(logger.child(redact(fields)), redact, flush),
+    flush,
+  };
+}
+
+/** Pino's own redaction parses its paths anew for every line, which costs more than writing it. */
+function createRedactor(names: ReadonlySet<string>): (fields: object) => object {
+  const redact = (fields: object, depth: number): object => {
+    let result = fields as Record<string, unknown>;
+    for (const name in result) {
+      const value = result[name];
+      let shown = value;
+      if (names.has(name)) shown = '[redacted]';
+      else if (depth === 0 && typeof value === 'object' && value !== null && !(value instanceof Error)) shown = redact(value, 1);
+      if (shown === value) continue;
+      if (result === fields) result = { ...result };
+      result[name] = shown;
+    }
+    return result;
+  };
+  return (fields) => redact(fields, 0);
+}
+
+interface ErrorLine {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: ErrorLine;
+}
+
+const MAX_CAUSES = 5;
+
+/**
+ * An error as it is logged. Drizzle's query errors hold the statement's parameters in message and stack: of those only the
+ * cause is told.
+ */
+function describeError(error: unknown, scrub: (text: string) => string, depth = 0): ErrorLine {
+  if (!(error instanceof Error)) return { type: typeof error, message: 'not an Error' };
+  const isQueryError = error.name === 'DrizzleQueryError' || error.constructor.name === 'DrizzleQueryError';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return {
+    type: error.constructor.name,
+    message: isQueryError ? 'a query failed' : scrub(error.message),
+    ...(code === undefined ? {} : { code }),
+    ...(isQueryError || !error.stack ? {} : { stack: scrub(error.stack) }),
+    ...(error.cause === undefined || depth >= MAX_CAUSES ? {} : { cause: describeError(error.cause, scrub, depth + 1) }),
+  };
+}
+
+function createScrubber(secrets: readonly string[]): (text: string) => string {
+  const known = secrets.filter((secret) => secret.length >= 8);
+  return (text) => known.reduce((result, secret) => result.replaceAll(secret, '[redacted]'), text);
+}

@@ -1,0 +1,87 @@
+import { defineProblems } from './errors.ts';
+
+/** Failures that every room may meet. */
+export const serverProblems = defineProblems('server', {
+  internal: {
+    status: 500,
+    title: 'Internal error',
+    detail: 'Something went wrong on our side. The request id finds it in the log.',
+  },
+  busy: {
+    status: 503,
+    title: 'Too busy',
+    detail: 'More of this work is waiting than can be done soon. Try again shortly.',
+  },
+  draining: {
+    status: 503,
+    title: 'Shutting down',
+    detail: 'This server is shutting down. Try again; another one or the restarted one will answer.',
+  },
+});
+
+/** Failures of the HTTP request itself. */
+export const requestProblems = defineProblems('request', {
+  'malformed-json': { status: 400, title: 'Malformed JSON', detail: 'The body is not valid JSON.' },
+  malformed: { status: 400, title: 'Malformed request', detail: 'The request cannot be understood as HTTP asks.' },
+  invalid: { status: 422, title: 'Invalid request', detail: 'One or more fields are not as expected.' },
+  'not-found': { status: 404, title: 'Not found', detail: 'There is nothing at this address.' },
+  'method-not-allowed': {
+    status: 405,
+    title: 'Method not allowed',
+    detail: 'This address exists, but not for this method. The Allow header lists those it has.',
+  },
+  'too-large': { status: 413, title: 'Body too large', detail: 'The body is larger than this server accepts here.' },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'Unsupported media type',
+    detail: 'This address takes a body of another content type.',
+  },
+  misdirected: {
+    status: 421,
+    title: 'Unknown host',
+    detail: 'This server does not answer for that host. Add it to ALLOWED_HOSTS or set PUBLIC_URL.',
+  },
+  'rate-limited': {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'The allowance is used up. Retry-After says when to come back.',
+  },
+});
+
+/** Failures of an object store. */
+export const storageProblems = defineProblems('storage', {
+  'too-large': { status: 413, title: 'Object too large', detail: 'The object is larger than allowed here.' },
+  full: { status: 507, title: 'Storage full', detail: 'There is no room left to store this. Nothing was kept.' },
+  unavailable: { status: 503, title: 'Storage unavailable', detail: 'The storage cannot be reached right now.' },
+});
+
+/** Failures of a database. */
+export const databaseProblems = defineProblems('database', {
+  busy: { status: 503, title: 'Database busy', detail: 'Another process holds the database. Try again shortly.' },
+  unavailable: { status: 503, title: 'Database unavailable', detail: 'The database cannot be reached right now.' },
+  full: { status: 507, title: 'Database full', detail: 'There is no room left to store this. Nothing was kept.' },
+  conflict: { status: 409, title: 'Conflict', detail: 'This clashes with something that exists already.' },
+  'read-only': { status: 503, title: 'Database read-only', detail: 'The database cannot be written to right now.' },
+  corrupt: { status: 503, title: 'Database damaged', detail: 'The database file is damaged. Restore a backup.' },
+});
+
+/** Failures of proving who one is, or of what one may do. They are met at the gate and in every room. */
+export const accessProblems = defineProblems('auth', {
+  required: { status: 401, title: 'Sign-in required', detail: 'Send an access token as Authorization: Bearer.' },
+  'invalid-token': {
+    status: 401,
+    title: 'Invalid token',
+    detail: 'The access token is not valid, has expired or was revoked. Refresh it or sign in again.',
+  },
+  forbidden: { status: 403, title: 'Not allowed', detail: 'Your account does not have the right to do this.' },
+  'user-required': {
+    status: 403,
+    title: 'An account is required',
+    detail: 'A server key has no account of its own; call this with the token of a person.',
+  },
+  'cross-site': {
+    status: 403,
+    title: 'Cross-site request refused',
+    detail: 'A request that is authenticated by cookie must come from a page of this site or an allowed origin.',
+  },
+});

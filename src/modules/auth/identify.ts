@@ -1,0 +1,112 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { Caller, ServerCaller, UserCaller } from '../../kernel/caller.ts';
+import { LruMap } from '../../kernel/lru.ts';
+import { accessProblems } from '../../kernel/problems.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { TokenClaims, TokenSigner } from '../../ports/token-signer.ts';
+import type { Identity } from '../../web/gate.ts';
+import { readSessionCookie } from './cookie.ts';
+import { type Standing, toAccount } from './store.ts';
+
+export interface IdentifyOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly accessTokens: TokenSigner;
+  readonly cookieTokens: TokenSigner;
+  readonly serverKey: string | undefined;
+  readonly findStanding: (sessionId: string) => Promise<Standing | undefined>;
+}
+
+/** A token whose signature holds, with its caller as the database had it. */
+interface Verified {
+  readonly claims: TokenClaims;
+  caller: UserCaller | null;
+  /** The database's version and the time at which `caller` was read. */
+  version: number | null;
+  readAt: number;
+}
+
+/** Verified tokens that are remembered; about 10 MB when full. */
+const CACHE_SIZE = 10_000;
+/** How long a caller is believed when the database cannot tell whether anything changed. */
+const BLIND_TRUST_MS = 1_000;
+
+const NOBODY: Identity = { caller: null, fault: null };
+const SERVER: ServerCaller = { kind: 'server', id: 'server', role: 'admin' };
+
+/**
+ * Finds out who sends a request: an access token or `SERVER_KEY` as Bearer, or the session cookie. Signatures are checked once
+ * per token; whether the login still stands is read again as soon as the database has changed, so that signing out, disabling and
+ * a change of role bite at once, in whichever process they were done.
+ */
+export function createIdentify(options: IdentifyOptions): (request: Request) => Identity | Promise<Identity> {
+  const { database, clock, accessTokens, cookieTokens, findStanding } = options;
+  const serverKey = options.serverKey === undefined ? null : Buffer.from(options.serverKey);
+  const cache = new LruMap<string, Verified>(CACHE_SIZE);
+
+  const fromToken = async (token: string, via: UserCaller['via']): Promise<Identity> => {
+    const cached = cache.get(token);
+    const claims = cached?.claims ?? (await (via === 'cookie' ? cookieTokens : accessTokens).verify(token));
+    if (!claims || claims.exp * 1000 <= clock.now()) {
+      cache.delete(token);
+      return rejected();
+    }
+    const entry = cached ?? { claims, caller: null, version: null, readAt: 0 };
+    if (!cached) cache.set(token, entry);
+    const version = database.version();
+    const readAt = clock.now();
+    entry.caller = toCaller(await findStanding(claims.sid), claims, via, readAt);
+    entry.version = version;
+    entry.readAt = readAt;
+    return entry.caller ? { caller: entry.caller, fault: null } : rejected();
+  };
+
+  /** The answer when nothing has to be waited for. */
+  const fromCache = (token: string): Identity | null => {
+    const entry = cache.get(token);
+    if (!entry?.caller || entry.claims.exp * 1000 <= clock.now()) return null;
+    const version = database.version();
+    const isCurrent = version === null ? clock.now() - entry.readAt < BLIND_TRUST_MS : version === entry.version;
+    return isCurrent ? { caller: entry.caller, fault: null } : null;
+  };
+
+  return (request) => {
+    const header = request.headers.get('authorization');
+    if (header !== null) {
+      const token = /^Bearer +([^ ]+) *$/i.exec(header)?.[1];
+      if (token === undefined) return NOBODY;
+      if (serverKey && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
+      return fromCache(token) ?? fromToken(token, 'bearer');
+    }
+    const cookie = readSessionCookie(request.headers.get('cookie'));
+    return cookie === null ? NOBODY : (fromCache(cookie) ?? fromToken(cookie, 'cookie'));
+  };
+}
+
+function rejected(): Identity {
+  return {
+    caller: null,
+    fault: accessProblems.create('invalid-token', {
+      headers: { 'www-authenticate': 'Bearer realm="bunkhouse", error="invalid_token"' },
+    }),
+  };
+}
+
+function toCaller(standing: Standing | undefined, claims: TokenClaims, via: UserCaller['via'], now: number): Caller & UserCaller | null {
+  if (!standing) return null;
+  const { user, sessionRevokedAt, sessionExpiresAt } = standing;
+  const stands =
+    user.id === claims.sub &&
+    user.tokenEpoch === claims.epoch &&
+    user.disabledAt === null &&
+    sessionRevokedAt === null &&
+    sessionExpiresAt > now;
+  if (!stands) return null;
+  return { kind: 'user', id: user.id, role: user.role, account: toAccount(user), sessionId: claims.sid, via };
+}
+
+function isEqual(expected: Buffer, given: string): boolean {
+  const actual = Buffer.from(given);
+  return actual.length === expected.length && timingSafeEqual(actual, expected);
+}

@@ -1,0 +1,45 @@
+import type { Metrics } from '../../kernel/metrics.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { RequestContext } from '../../web/context.ts';
+
+/** Upper bounds in seconds, from a cached answer to a slow upload. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+/** Methods that get a series of their own: a client may send any word. */
+const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/**
+ * One line and one observation for each answer. The line holds the route's pattern, not the path: paths carry names that users
+ * gave.
+ */
+export function createAccessLog(log: Logger, metrics: Metrics) {
+  const durations = metrics.histogram(
+    'bunkhouse_http_request_duration_seconds',
+    'Time from the request to the headers of its answer.',
+    BUCKETS,
+  );
+  const series = new Map<string, { observe(value: number): void }>();
+
+  return (context: RequestContext, status: number, durationMs: number): void => {
+    const method = KNOWN_METHODS.has(context.method) ? context.method : 'other';
+    const key = `${method} ${status} ${context.route}`;
+    let observed = series.get(key);
+    if (!observed) {
+      observed = durations.series({ method, route: context.route, status });
+      series.set(key, observed);
+    }
+    observed.observe(durationMs / 1000);
+    log.info(
+      {
+        requestId: context.id,
+        method,
+        route: context.route,
+        status,
+        durationMs: Math.round(durationMs * 100) / 100,
+        address: context.address,
+        userId: context.caller?.id,
+      },
+      'request',
+    );
+  };
+}

@@ -1,0 +1,43 @@
+import { type Static, t } from 'elysia';
+import { Id, Timestamp } from '../../web/schemas.ts';
+import type { FileRecord } from './store.ts';
+
+const VisibilitySchema = t.Union([t.Literal('private'), t.Literal('public')], {
+  description: '`private`: you and admins. `public`: everybody who has the link.',
+});
+
+/** A file as the API shows it. */
+export const FileSchema = t.Object(
+  {
+    id: Id,
+    name: t.String({ description: 'A label; it may hold slashes and anything else but control characters.' }),
+    size: t.Integer({ description: 'Bytes.' }),
+    type: t.String({ description: 'Media type by the content.' }),
+    sha256: t.String({ description: 'SHA-256 of the content, lower-case hex.' }),
+    visibility: VisibilitySchema,
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+    url: t.String({ description: 'Path of the content.' }),
+  },
+  { title: 'File' },
+);
+
+/** What may be changed of a file. */
+export const FileChanges = t.Object({
+  name: t.Optional(t.String({ description: 'New name, 1 to 255 characters.' })),
+  visibility: t.Optional(VisibilitySchema),
+});
+
+export function toFile(file: FileRecord): Static<typeof FileSchema> {
+  return {
+    id: file.id,
+    name: file.name,
+    size: file.size,
+    type: file.type,
+    sha256: file.sha256,
+    visibility: file.visibility,
+    createdAt: new Date(file.createdAt).toISOString(),
+    updatedAt: new Date(file.updatedAt).toISOString(),
+    url: `/api/files/${file.id}/content`,
+  };
+}

@@ -1,0 +1,41 @@
+import type { EventBus } from '../../kernel/events.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { ObjectStore } from '../../ports/object-store.ts';
+import type { Module } from '../../web/module.ts';
+import type { UploadLimits } from './intake.ts';
+import { createReaper } from './reaper.ts';
+import { uploadRoutes } from './routes.ts';
+import { createUploadService } from './service.ts';
+
+export { uploadProblems } from './problems.ts';
+export type { UploadLimits } from './intake.ts';
+
+export interface UploadsOptions {
+  readonly database: Database;
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly log: Logger;
+  readonly limits: UploadLimits;
+}
+
+/** Files: taking them in, keeping them, giving them back. */
+export function createUploads({ database, store, clock, events, log, limits }: UploadsOptions) {
+  const reaper = createReaper({ database, store, log });
+  const service = createUploadService({ database, store, clock, events, log, limits, onDoomed: reaper.wake });
+  let unsubscribe: () => void = () => undefined;
+  return {
+    name: 'uploads',
+    routes: uploadRoutes(service),
+    async start() {
+      unsubscribe = events.on('users/deleted', reaper.wake);
+      await reaper.recover();
+    },
+    async stop() {
+      unsubscribe();
+      await reaper.stop();
+    },
+  } satisfies Module;
+}

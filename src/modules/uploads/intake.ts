@@ -1,0 +1,61 @@
+import type { ObjectStore } from '../../ports/object-store.ts';
+import { randomToken } from '../../kernel/ids.ts';
+import { storageProblems } from '../../kernel/problems.ts';
+import { tapHead } from './incoming.ts';
+import { uploadProblems } from './problems.ts';
+import { SNIFF_BYTES, sniffType } from './sniff.ts';
+
+/** Limits in bytes; 0 for none. */
+export interface UploadLimits {
+  /** Of one file. */
+  readonly maxFileBytes: number;
+  /** Of all files of one user. */
+  readonly userQuotaBytes: number;
+}
+
+/** Bytes that lie safe in the object store and that no row names yet. */
+export interface StoredContent {
+  readonly objectKey: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly type: string;
+}
+
+/** Throws when so many bytes are more than one file may have or than is left of the quota. */
+export function assertFits(bytes: number, limits: UploadLimits, quotaLeft: number): void {
+  if (limits.maxFileBytes > 0 && bytes > limits.maxFileBytes) throw refused('too-large');
+  if (bytes > quotaLeft) throw refused('quota-exceeded');
+}
+
+/** What a user may still add, in bytes; `Infinity` without a quota. */
+export function quotaLeft(limits: UploadLimits, usedBytes: number): number {
+  return limits.userQuotaBytes > 0 ? Math.max(0, limits.userQuotaBytes - usedBytes) : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Stores a stream as the content of a file, within the file limit and `room` bytes of quota. On failure nothing remains.
+ */
+export async function takeIn(
+  store: ObjectStore,
+  fileId: string,
+  source: AsyncIterable<Uint8Array>,
+  limits: UploadLimits,
+  room: number,
+): Promise<StoredContent> {
+  const fileLimit = limits.maxFileBytes > 0 ? limits.maxFileBytes : Number.POSITIVE_INFINITY;
+  const { body, head } = tapHead(source, SNIFF_BYTES);
+  try {
+    const { key, size, sha256 } = await store.put(`files/${fileId}/${randomToken(12)}`, body, {
+      maxBytes: Math.min(fileLimit, room),
+    });
+    return { objectKey: key, size, sha256, type: await sniffType(head()) };
+  } catch (error) {
+    if (!storageProblems.is(error, 'too-large')) throw error;
+    throw refused(fileLimit <= room ? 'too-large' : 'quota-exceeded');
+  }
+}
+
+/** The rest of the body stays unread, so the connection cannot carry another request. */
+function refused(name: 'too-large' | 'quota-exceeded') {
+  return uploadProblems.create(name, { headers: { connection: 'close' } });
+}

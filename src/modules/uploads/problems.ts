@@ -1,0 +1,43 @@
+import { defineProblems } from '../../kernel/errors.ts';
+
+/** Failures of keeping and giving back files. */
+export const uploadProblems = defineProblems('uploads', {
+  'not-found': { status: 404, title: 'No such file', detail: 'There is no file of this id that you may use.' },
+  'too-large': { status: 413, title: 'File too large', detail: 'The file is larger than this server accepts.' },
+  'quota-exceeded': {
+    status: 413,
+    title: 'Quota exceeded',
+    detail: 'There is not enough room left in your quota for this. Delete files you no longer need.',
+  },
+  'too-many-parts': {
+    status: 413,
+    title: 'Too many parts',
+    detail: 'One form carries at most 100 files and 20 other fields of up to 1 KiB. Send the rest in further requests.',
+  },
+  'invalid-name': {
+    status: 422,
+    title: 'Invalid file name',
+    detail: 'A file name has 1 to 255 characters, none of them a control character.',
+  },
+  'invalid-multipart': {
+    status: 400,
+    title: 'Malformed form',
+    detail: 'The body is not a complete multipart/form-data form with the boundary that Content-Type names.',
+  },
+  'no-file': { status: 422, title: 'No file', detail: 'The form has no file. Put one or more into fields named file.' },
+  'unexpected-file': {
+    status: 422,
+    title: 'Unexpected file',
+    detail: 'The form has a file in a field of another name. Files go into fields named file.',
+  },
+  interrupted: {
+    status: 400,
+    title: 'Upload interrupted',
+    detail: 'The body ended before it was complete. Nothing was kept; send it again.',
+  },
+  stalled: {
+    status: 408,
+    title: 'Upload stalled',
+    detail: 'No data arrived for a minute. Nothing was kept; send it again.',
+  },
+});

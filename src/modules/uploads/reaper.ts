@@ -1,0 +1,96 @@
+import type { Database } from '../../ports/database.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { ObjectStore } from '../../ports/object-store.ts';
+import { fileStore } from './store.ts';
+
+/** Deletes objects that nothing names any more. Its failures are logged and tried again; they never reach a caller. */
+export interface Reaper {
+  /** Ends what an earlier process left half done: objects without a row go, those with a row are settled. */
+  recover(): Promise<void>;
+  /** Deletes doomed objects soon; a call while that runs makes it look once more. Never throws. */
+  wake(): void;
+  /** Starts nothing new and waits for what runs. */
+  stop(): Promise<void>;
+}
+
+const BATCH = 100;
+const RETRY_MS = 30_000;
+
+export interface ReaperOptions {
+  readonly database: Database;
+  readonly store: ObjectStore;
+  readonly log: Logger;
+}
+
+export function createReaper({ database, store, log }: ReaperOptions): Reaper {
+  let running: Promise<void> | null = null;
+  let isWanted = false;
+  let isStopped = false;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+
+  const retryLater = (error: unknown, message: string): void => {
+    log.warn({ err: error }, message);
+    clearTimeout(retry);
+    if (!isStopped) retry = setTimeout(wake, RETRY_MS);
+    // A process that has nothing else to do need not wait for it.
+    if (typeof retry === 'object') retry.unref();
+  };
+
+  const reapBatch = async (keys: readonly string[]): Promise<void> => {
+    const deleted: string[] = [];
+    for (const key of keys) {
+      try {
+        await store.delete(key);
+        deleted.push(key);
+      } catch (error) {
+        retryLater(error, 'an object could not be deleted');
+      }
+    }
+    if (deleted.length > 0) await database.write((tx) => fileStore.forgetDoomed(tx, deleted));
+  };
+
+  const reap = async (): Promise<void> => {
+    while (isWanted && !isStopped) {
+      isWanted = false;
+      let after = '';
+      for (;;) {
+        const keys = await fileStore.doomed(database.read, BATCH, after);
+        if (keys.length === 0 || isStopped) break;
+        await reapBatch(keys);
+        after = keys.at(-1) as string;
+      }
+    }
+  };
+
+  const wake = (): void => {
+    isWanted = true;
+    if (running || isStopped) return;
+    running = reap()
+      .catch((error: unknown) => retryLater(error, 'doomed objects could not be read'))
+      .finally(() => {
+        running = null;
+        if (isWanted) wake();
+      });
+  };
+
+  return {
+    wake,
+    async recover() {
+      try {
+        for await (const key of store.unsettled()) {
+          const isKept = await fileStore.hasObject(database.read, key);
+          await (isKept ? store.settle(key) : store.delete(key));
+          log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
+        }
+      } catch (error) {
+        log.error({ err: error }, 'objects of an earlier run could not be recovered');
+      }
+      wake();
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(retry);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { requestProblems } from '../../kernel/problems.ts';
+import { connectionOf, contextOf } from '../../web/context.ts';
+import { readBody } from './incoming.ts';
+import { readMultipart } from './multipart.ts';
+import { uploadProblems } from './problems.ts';
+import type { UploadService, Visibility } from './service.ts';
+
+/** Keeps the files of a form (`POST /api/files`). */
+export function receiveForm(service: UploadService, ownerId: string, request: Request) {
+  connectionOf(request).keepOpen();
+  return service.createAll(ownerId, async (add) => {
+    const contentType = request.headers.get('content-type') ?? '';
+    const fields = await readMultipart(readBody(request.body), contentType, ({ field, name, body }) => {
+      if (field !== 'file') throw uploadProblems.create('unexpected-file');
+      return add(name, body);
+    });
+    return readVisibility(fields.get('visibility'));
+  });
+}
+
+/** Keeps a raw body under the name that ends the path (`PUT /api/files/by-name/:name`). */
+export function receiveRaw(service: UploadService, ownerId: string, request: Request) {
+  connectionOf(request).keepOpen();
+  const declared = request.headers.get('content-length');
+  const name = decodeLastSegment(contextOf(request).path);
+  return service.putByName(ownerId, name, readBody(request.body), declared === null ? null : Number(declared));
+}
+
+/** The name as it was sent, whatever it holds: `%2F` is a slash in a name, not a separator. */
+function decodeLastSegment(path: string): string {
+  try {
+    return decodeURIComponent(path.replace(/\/$/, '').split('/').at(-1) as string);
+  } catch {
+    throw requestProblems.create('malformed', { detail: 'The name in the path is not valid percent-encoded UTF-8.' });
+  }
+}
+
+function readVisibility(value: string | undefined): Visibility {
+  if (value === undefined || value === 'private' || value === 'public') return value ?? 'private';
+  throw requestProblems.create('invalid', { faults: [{ pointer: '/visibility', detail: "Expected 'private' or 'public'" }] });
+}

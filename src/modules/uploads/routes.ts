@@ -1,0 +1,168 @@
+import { Elysia, t } from 'elysia';
+import { accessProblems, requestProblems } from '../../kernel/problems.ts';
+import { isUuid, toBase64Url } from '../../kernel/ids.ts';
+import { contextOf } from '../../web/context.ts';
+import { guard } from '../../web/guard.ts';
+import { BINARY, binaryResponse, ListQuery, listOf, multipartBody, Problem, rawBody } from '../../web/schemas.ts';
+import { FileChanges, FileSchema, toFile } from './file-schema.ts';
+import { uploadProblems } from './problems.ts';
+import { receiveForm, receiveRaw } from './receive.ts';
+import type { UploadService } from './service.ts';
+import { serveFile } from './serving.ts';
+
+const tags = ['files'];
+const FileId = t.Object({ id: t.String({ description: 'Id of the file.' }) });
+const Download = t.Object({
+  download: t.Optional(t.Literal('1', { description: 'Offers the file for saving, whatever its type.' })),
+});
+const uploadFailures = { 408: Problem, 413: Problem, 507: Problem };
+const DEFAULT_LIMIT = 50;
+
+/** Files of signed-in people, and public files for everybody. */
+export function uploadRoutes(service: UploadService) {
+  /** A missing file and one that is not for this caller look alike. */
+  const getReadable = async (request: Request, id: string) => {
+    const { caller, credentialFault } = contextOf(request);
+    const file = await service.findReadable(caller, id);
+    if (file) return file;
+    throw caller ? uploadProblems.create('not-found') : (credentialFault ?? accessProblems.create('required'));
+  };
+  const sendContent = async (request: Request, id: string, isDownload: boolean) => {
+    const file = await getReadable(request, id);
+    return serveFile(request, file, isDownload, (range) => service.open(file, range));
+  };
+
+  return new Elysia({ name: 'uploads', prefix: '/api/files' })
+    .use(guard)
+    .post(
+      '/',
+      async ({ request, caller, set }) => {
+        const files = await receiveForm(service, caller.id, request);
+        set.status = 201;
+        return { items: files.map(toFile) };
+      },
+      {
+        signedIn: true,
+        parse: 'none',
+        response: { 201: t.Object({ items: t.Array(FileSchema) }), 400: Problem, 415: Problem, 422: Problem, ...uploadFailures },
+        detail: {
+          tags,
+          operationId: 'uploadFiles',
+          summary: 'Upload files',
+          description: 'Keeps all files of the form or none. They are answered in the order in which they were sent.',
+          requestBody: multipartBody(
+            {
+              file: { type: 'array', items: BINARY, minItems: 1, maxItems: 100 },
+              visibility: { type: 'string', enum: ['private', 'public'], default: 'private' },
+            },
+            ['file'],
+          ),
+        },
+      },
+    )
+    .put(
+      '/by-name/:name',
+      async ({ request, caller, set }) => {
+        const { file, isNew } = await receiveRaw(service, caller.id, request);
+        set.status = isNew ? 201 : 200;
+        return toFile(file);
+      },
+      {
+        signedIn: true,
+        parse: 'none',
+        response: { 200: FileSchema, 201: FileSchema, 400: Problem, 422: Problem, ...uploadFailures },
+        detail: {
+          tags,
+          operationId: 'putFileByName',
+          summary: 'Create or replace a file by name',
+          description:
+            'The body is the content. When you have a file of that name its content is replaced and its id stays (200); ' +
+            'of several the newest is taken. Else a private file is made (201).',
+          parameters: [{ name: 'name', in: 'path', required: true, schema: { type: 'string' }, description: 'File name, percent-encoded.' }],
+          requestBody: rawBody('The content of the file.'),
+        },
+      },
+    )
+    .get(
+      '/',
+      async ({ caller, query: { limit = DEFAULT_LIMIT, cursor } }) => {
+        const { items, next } = await service.list(caller.id, limit, cursor === undefined ? null : fromCursor(cursor));
+        return { items: items.map(toFile), nextCursor: next === null ? null : toCursor(next) };
+      },
+      {
+        signedIn: true,
+        query: ListQuery,
+        response: { 200: listOf(FileSchema), 422: Problem },
+        detail: { tags, operationId: 'listFiles', summary: 'List your files', description: 'Newest first.' },
+      },
+    )
+    .get('/:id', async ({ request, params: { id } }) => toFile(await getReadable(request, id)), {
+      anyone: true,
+      params: FileId,
+      response: { 200: FileSchema, 401: Problem, 404: Problem },
+      detail: {
+        tags,
+        operationId: 'getFile',
+        summary: 'Describe a file',
+        description: 'Public files need no sign-in.',
+      },
+    })
+    .patch('/:id', async ({ caller, params: { id }, body }) => toFile(await service.change(caller, id, body)), {
+      signedIn: true,
+      params: FileId,
+      body: FileChanges,
+      response: { 200: FileSchema, 404: Problem, 422: Problem },
+      detail: { tags, operationId: 'changeFile', summary: 'Rename a file or change who may see it' },
+    })
+    .delete(
+      '/:id',
+      async ({ caller, params: { id }, set }) => {
+        await service.remove(caller, id);
+        set.status = 204;
+      },
+      {
+        signedIn: true,
+        params: FileId,
+        response: { 204: t.Void({ description: 'It is gone.' }), 404: Problem },
+        detail: { tags, operationId: 'deleteFile', summary: 'Delete a file' },
+      },
+    )
+    .get('/:id/content', ({ request, params: { id }, query: { download } }) => sendContent(request, id, download === '1'), {
+      anyone: true,
+      params: FileId,
+      query: Download,
+      detail: {
+        tags,
+        operationId: 'downloadFile',
+        summary: 'Download a file',
+        description: 'Understands Range, If-Range and the preconditions of RFC 9110. Public files need no sign-in.',
+        responses: {
+          200: binaryResponse('The content.'),
+          206: binaryResponse('The ranges that were asked for.'),
+          304: { description: 'The content is the one you have.' },
+        },
+      },
+    })
+    .head('/:id/content', ({ request, params: { id }, query: { download } }) => sendContent(request, id, download === '1'), {
+      anyone: true,
+      params: FileId,
+      query: Download,
+      detail: {
+        tags,
+        operationId: 'inspectFile',
+        summary: 'Headers of a download',
+        responses: { 200: { description: 'The headers that GET would send.' }, 304: { description: 'Not modified.' } },
+      },
+    });
+}
+
+/** Where a list goes on: the last id, so that new files do not shift the pages. */
+function toCursor(id: string): string {
+  return toBase64Url(new TextEncoder().encode(id));
+}
+
+function fromCursor(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (isUuid(id)) return id;
+  throw requestProblems.create('invalid', { faults: [{ pointer: '/query/cursor', detail: 'Expected a nextCursor of this list' }] });
+}

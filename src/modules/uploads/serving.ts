@@ -1,0 +1,51 @@
+import { contentDisposition } from '../../web/content-disposition.ts';
+import { fileResponse } from '../../web/file-response.ts';
+import type { ByteRange, ObjectBody } from '../../ports/object-store.ts';
+import type { FileRecord } from './store.ts';
+
+/** Types that a browser shows without running anything in them. SVG, HTML, XML and PDF are not among them. */
+const INLINE_TYPES = new Set([
+  'image/png',
+  'image/apng',
+  'image/jpeg',
+  'image/gif',
+  'image/webp',
+  'image/avif',
+  'image/bmp',
+  'text/plain',
+]);
+
+/**
+ * Answers GET or HEAD for a user's file so that it cannot act as a page of this site: its type is the one we found and
+ * is final (`nosniff`), it runs in a sandbox with nothing to load, and it is offered for saving unless its type is known
+ * to be harmless.
+ *
+ * @param isDownload offers every type for saving.
+ */
+export function serveFile(
+  request: Request,
+  file: FileRecord,
+  isDownload: boolean,
+  open: (range?: ByteRange) => Promise<ObjectBody['body']>,
+): Promise<Response> {
+  return fileResponse(request, {
+    size: file.size,
+    type: file.type,
+    // The content names itself; a replaced file has another hash.
+    etag: `"${file.sha256}"`,
+    lastModified: file.updatedAt,
+    headers: {
+      'content-disposition': contentDisposition(!isDownload && isInline(file.type) ? 'inline' : 'attachment', file.name),
+      // Content may be replaced and visibility withdrawn, so every use asks again; a 304 costs next to nothing.
+      'cache-control': `${file.visibility === 'public' ? 'public' : 'private'}, no-cache`,
+      'content-security-policy': "sandbox; default-src 'none'",
+      'x-content-type-options': 'nosniff',
+    },
+    open,
+  });
+}
+
+function isInline(type: string): boolean {
+  const essence = type.split(';', 1)[0] as string;
+  return INLINE_TYPES.has(essence) || /^(?:audio|video)\//.test(essence);
+}

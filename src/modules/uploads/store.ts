@@ -1,0 +1,64 @@
+import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm';
+import { doomedObjects, files, fileUsage } from '../../db/schema/uploads.ts';
+import type { Queries } from '../../ports/database.ts';
+
+/** A file as the database has it. */
+export type FileRecord = typeof files.$inferSelect;
+
+/** Every query of this module; reads take `database.read` or a transaction, writes a transaction. */
+export const fileStore = {
+  async find(queries: Queries, id: string): Promise<FileRecord | null> {
+    return (await queries.select().from(files).where(eq(files.id, id)).limit(1))[0] ?? null;
+  },
+
+  /** The newest of an owner's files of that name. */
+  async findByName(queries: Queries, ownerId: string, name: string): Promise<FileRecord | null> {
+    const isNamed = and(eq(files.ownerId, ownerId), eq(files.name, name));
+    return (await queries.select().from(files).where(isNamed).orderBy(desc(files.id)).limit(1))[0] ?? null;
+  },
+
+  /** An owner's files, newest first, from below the id `before`. */
+  async list(queries: Queries, ownerId: string, limit: number, before: string | null): Promise<FileRecord[]> {
+    const isWanted = and(eq(files.ownerId, ownerId), before === null ? undefined : lt(files.id, before));
+    return queries.select().from(files).where(isWanted).orderBy(desc(files.id)).limit(limit);
+  },
+
+  /** Bytes that a user keeps. */
+  async usedBytes(queries: Queries, userId: string): Promise<number> {
+    const [usage] = await queries.select({ bytes: fileUsage.bytes }).from(fileUsage).where(eq(fileUsage.userId, userId));
+    return usage?.bytes ?? 0;
+  },
+
+  async insert(tx: Queries, records: readonly FileRecord[]): Promise<void> {
+    await tx.insert(files).values([...records]);
+  },
+
+  async update(tx: Queries, id: string, changes: Partial<FileRecord>): Promise<void> {
+    await tx.update(files).set(changes).where(eq(files.id, id));
+  },
+
+  async remove(tx: Queries, id: string): Promise<void> {
+    await tx.delete(files).where(eq(files.id, id));
+  },
+
+  /** Whether a row names the object. */
+  async hasObject(queries: Queries, objectKey: string): Promise<boolean> {
+    const found = await queries.select({ id: files.id }).from(files).where(eq(files.objectKey, objectKey)).limit(1);
+    return found.length > 0;
+  },
+
+  /** Objects to be deleted, by key, from above the key `after`. */
+  async doomed(queries: Queries, limit: number, after: string): Promise<string[]> {
+    const rows = await queries
+      .select()
+      .from(doomedObjects)
+      .where(gt(doomedObjects.objectKey, after))
+      .orderBy(asc(doomedObjects.objectKey))
+      .limit(limit);
+    return rows.map(({ objectKey }) => objectKey);
+  },
+
+  async forgetDoomed(tx: Queries, objectKeys: readonly string[]): Promise<void> {
+    await tx.delete(doomedObjects).where(inArray(doomedObjects.objectKey, [...objectKeys]));
+  },
+};

@@ -1,0 +1,44 @@
+import type { ResultSet } from '@libsql/core/api';
+import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core';
+
+/**
+ * One named SQL database. Engines translate their errors to `database/*` problems; a broken constraint arrives as
+ * {@link ConstraintError}. Neither ever carries SQL or parameters to a client.
+ */
+export interface Database {
+  readonly name: string;
+  /** Reads of committed data. Never waits for the write queue. MUST NOT be used for writes. */
+  readonly read: Queries;
+  /**
+   * Runs `work` as one transaction; when it resolves, the commit is durable. Calls are queued, so a read-modify-write
+   * inside is safe. `work` may run statements on `tx` only: no think-time and no outbound call.
+   * A throw rolls back and is passed on.
+   */
+  write<T>(work: (tx: Queries) => Promise<T>): Promise<T>;
+  /**
+   * A number that differs after anybody, in any process, committed a change; `null` when the engine cannot tell
+   * cheaply. What was read under one version is still true while the version stands.
+   */
+  version(): number | null;
+  /** Rejects when the database cannot answer right now. */
+  ping(): Promise<void>;
+  /** Finishes the queue and lets go of the file or connection. */
+  close(): Promise<void>;
+}
+
+/** Drizzle over whatever engine: what both a database and a transaction can do. */
+export type Queries = Pick<
+  BaseSQLiteDatabase<'async', ResultSet, Record<string, never>>,
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'run' | 'all' | 'get' | 'values' | '$with' | 'with' | '$count'
+>;
+
+/** A constraint said no. `kind` is SQLite's extended result code by name. */
+export class ConstraintError extends Error {
+  override readonly name = 'ConstraintError';
+  readonly kind: 'unique' | 'foreign-key' | 'not-null' | 'check' | 'other';
+
+  constructor(kind: ConstraintError['kind'], options?: ErrorOptions) {
+    super(`a ${kind} constraint was violated`, options);
+    this.kind = kind;
+  }
+}

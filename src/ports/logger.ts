@@ -1,0 +1,14 @@
+/**
+ * Structured logging. Fields are JSON values; values of fields named in the settings' redaction list never come out.
+ * Implementations MUST NOT throw and MUST NOT wait for the disk.
+ */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** A logger whose lines all carry `fields`. */
+  child(fields: object): Logger;
+  /** Writes out what is buffered. */
+  flush(): void;
+}

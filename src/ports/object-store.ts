@@ -1,0 +1,56 @@
+/**
+ * Where bytes live. Keys are made by us (`files/0198…/a1b2…`): segments of `[A-Za-z0-9._-]`, joined by `/`, never a
+ * name a user chose.
+ */
+export interface ObjectStore {
+  /**
+   * Stores a stream under a key that does not exist yet. When it resolves the bytes are durable (they survive power
+   * loss as far as the medium can promise) and readable; when it rejects nothing is left under the key. Memory stays
+   * bounded at any size. Throws `storage/too-large` past `maxBytes`, `storage/full` when the medium is, the stream's
+   * own error when the source fails.
+   *
+   * The object counts as unsettled until {@link settle}: the caller first writes down that it exists.
+   */
+  put(key: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredObject>;
+  /** The caller's record of the object is safe. Idempotent. */
+  settle(key: string): Promise<void>;
+  /**
+   * Objects that were put and never settled by a process that no longer lives, oldest first. The caller decides by its
+   * records whether to settle or to delete each. Leftovers of unfinished puts are removed along the way.
+   */
+  unsettled(): AsyncIterable<string>;
+  /** The object's bytes, or those of an inclusive range inside it; `null` when there is no such object. */
+  get(key: string, range?: ByteRange): Promise<ObjectBody | null>;
+  /** Deletes the object. Idempotent: a missing one is no error. */
+  delete(key: string): Promise<void>;
+  /** Keys that start with the prefix, in no particular order. */
+  list(prefix: string): AsyncIterable<string>;
+  /** Rejects when the store cannot be written to right now. */
+  check(): Promise<void>;
+}
+
+export interface PutOptions {
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface StoredObject {
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** First and last byte, both included, as in RFC 9110 §14.1.2. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface ObjectBody {
+  /** Size of the whole object, in bytes. */
+  readonly size: number;
+  /** A Blob where the runtime can send one without reading it into memory, else a stream. */
+  readonly body: Blob | ReadableStream<Uint8Array>;
+}

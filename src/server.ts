@@ -1,0 +1,214 @@
+import { resolve } from 'node:path';
+import type { Config } from './config/load.ts';
+import { describeSecrets } from './config/describe.ts';
+import { openEmbeddedDatabase } from './db/embedded.ts';
+import { loadMigrations, migrate } from './db/migrate.ts';
+import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
+import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
+import { diskObjectStore } from './drivers/disk-object-store.ts';
+import { jwtSigner } from './drivers/jwt-signer.ts';
+import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
+import { pinoLogger } from './drivers/pino-logger.ts';
+import { loadOrCreateSecret } from './drivers/secret-file.ts';
+import { openStaticFile } from './drivers/static-files.ts';
+import { createEvents } from './kernel/events.ts';
+import { createKeyring } from './kernel/keys.ts';
+import { createLifecycle } from './kernel/lifecycle.ts';
+import { createMetrics } from './kernel/metrics.ts';
+import { accessProblems, databaseProblems, requestProblems, serverProblems, storageProblems } from './kernel/problems.ts';
+import { authProblems, createAuth } from './modules/auth/index.ts';
+import { createDocs } from './modules/docs/index.ts';
+import { createGateway, createLanding } from './modules/gateway/index.ts';
+import { createHealth } from './modules/health/index.ts';
+import { createAccessLog } from './modules/logs/access-log.ts';
+import { createUploads, uploadProblems } from './modules/uploads/index.ts';
+import { systemClock } from './ports/clock.ts';
+import type { Logger } from './ports/logger.ts';
+import { locations, VERSION } from './paths.ts';
+import { createApp } from './web/app.ts';
+import { createClientEnd } from './web/client-address.ts';
+import type { RequestContext } from './web/context.ts';
+import { createCors } from './web/cors.ts';
+import { createGate } from './web/gate.ts';
+import { createHostCheck, misdirectedResponse } from './web/hosts.ts';
+import type { Module } from './web/module.ts';
+
+/** The whole house, built and not yet started. */
+export interface Server {
+  /** Starts everything in order. @returns where it listens and, while there is no admin, the one-time set-up link. */
+  start(): Promise<{ readonly url: string; readonly setUpUrl: string | null }>;
+  /** Ready says 503, no new connection is taken, running requests finish, everything closes. Never rejects. */
+  stop(): Promise<void>;
+  readonly log: Logger;
+  /** The OpenAPI document of what is mounted. */
+  document(): Promise<object>;
+}
+
+/** How long running requests may take to finish while the server stops. */
+const DRAIN_MS = 25_000;
+
+/** Every problem that the house may answer with. */
+export const problemTables = [
+  requestProblems,
+  accessProblems,
+  authProblems,
+  uploadProblems,
+  storageProblems,
+  databaseProblems,
+  serverProblems,
+];
+
+/** Picks the drivers, builds the rooms and ties them together. Nothing is opened to the network before `start`. */
+export async function createServer(config: Config): Promise<Server> {
+  const clock = systemClock;
+  const { dataDir, databasePath, objectsDir } = locations(config);
+  const secret = config.secret ?? loadOrCreateSecret(dataDir);
+  const keys = createKeyring(secret);
+  const log = await pinoLogger({ ...describeSecrets(config, secret), level: config.logLevel, isPretty: isPretty(config) });
+
+  const metrics = createMetrics();
+  const events = createEvents((error, name) => log.error({ err: error, event: name }, 'a listener failed'));
+  const lifecycle = createLifecycle((error, phase) => log.error({ err: error, phase }, 'stopping failed'));
+  let isDraining = false;
+  let setUpToken: string | null = null;
+  let listener: BunServer | null = null;
+  const publicUrl = () => config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
+
+  const database = openEmbeddedDatabase({ name: 'main', path: databasePath });
+  const store = diskObjectStore({ root: objectsDir });
+  const limiter = memoryRateLimiter(clock);
+  const policies = {
+    default: config.rateLimit && { name: 'default', ...config.rateLimit },
+    auth: config.rateLimitAuth && { name: 'auth', ...config.rateLimitAuth },
+  };
+  const issuer = 'bunkhouse';
+
+  const auth = createAuth({
+    database,
+    clock,
+    events,
+    log,
+    hasher: bunPasswordHasher({ concurrency: Math.max(2, navigator.hardwareConcurrency), maxWaiting: 256 }),
+    limiter,
+    accountPolicy: policies.auth,
+    accessTokens: jwtSigner({ key: keys('access-token'), type: 'at+jwt', issuer, audience: 'bunkhouse/api' }),
+    cookieTokens: jwtSigner({ key: keys('session-cookie'), type: 'session+jwt', issuer, audience: 'bunkhouse/browser' }),
+    successorKey: keys('refresh-successor'),
+    serverKey: config.serverKey,
+    admin: config.adminEmail && config.adminPassword ? { email: config.adminEmail, password: config.adminPassword } : null,
+    onSetUpOpen: (token) => {
+      setUpToken = token;
+    },
+  });
+  const uploads = createUploads({
+    database,
+    store,
+    clock,
+    events,
+    log,
+    limits: { maxFileBytes: config.uploadMaxSize, userQuotaBytes: config.userQuota },
+  });
+  const health = createHealth({
+    checks: [
+      { name: 'database:main', isVital: true, run: async () => (await database.ping(), { status: 'ok' }) },
+      { name: 'storage', isVital: true, run: async () => (await store.check(), { status: 'ok' }) },
+    ],
+    metrics,
+    metricsToken: config.metricsToken,
+    version: VERSION,
+    clock,
+    log,
+    isDraining: () => isDraining,
+  });
+  const gateway = createGateway({ publicDir: resolve(config.publicDir), openFile: openStaticFile, problems: problemTables });
+  const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
+  const landing = createLanding(VERSION);
+
+  const served: Module[] = [auth, uploads].filter(({ name }) => config.servers.some((server) => server === name));
+  const modules: Module[] = [health, docs, ...served, gateway, landing];
+
+  const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
+    log.error({ err: error, requestId: id, route, method }, 'a request failed unexpectedly');
+  const gate = createGate({
+    app: createApp(modules.flatMap((module) => module.routes ?? []), onUnexpected),
+    fallbacks: modules.flatMap((module) => module.fallbacks ?? []),
+    identify: auth.identify,
+    clientEnd: createClientEnd(config.trustProxy),
+    limiter,
+    policies,
+    cors: createCors(config.corsOrigins ?? []),
+    bodyMaxBytes: config.bodyMaxSize,
+    isProduction: config.environment === 'production',
+    onAnswer: createAccessLog(log, metrics),
+    onUnexpected,
+    isDraining: () => isDraining,
+  });
+
+  lifecycle.add({ name: 'log', stop: () => log.flush() });
+  lifecycle.add({
+    name: 'database',
+    start: async () => {
+      const applied = await migrate(database, loadMigrations());
+      if (applied.length > 0) log.info({ migrations: applied }, 'migrated');
+    },
+    stop: () => database.close(),
+  });
+  for (const module of modules) {
+    lifecycle.add({
+      name: module.name,
+      ...(module.start ? { start: () => module.start?.() } : {}),
+      ...(module.stop ? { stop: () => module.stop?.() } : {}),
+    });
+  }
+  if (config.metricsPort !== undefined) {
+    const { host: hostname, metricsPort: port } = config;
+    let metricsServer: ReturnType<typeof startPlainServer> | null = null;
+    lifecycle.add({
+      name: 'metrics listener',
+      start: () => {
+        metricsServer = startPlainServer({ hostname, port, path: '/metrics', render: () => metrics.render() });
+      },
+      stop: () => metricsServer?.stop(),
+    });
+  }
+  lifecycle.add({
+    name: 'listener',
+    start: () => {
+      const hosts = { allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])] };
+      listener = startBunServer({
+        hostname: config.host,
+        port: config.port,
+        tls:
+          config.tlsCertificateFile && config.tlsKeyFile
+            ? { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile }
+            : undefined,
+        isHostAllowed: createHostCheck({ ...hosts, publicUrl: publicUrl() }),
+        misdirected: misdirectedResponse,
+        handle: gate,
+      });
+    },
+    stop: async () => {
+      await listener?.drain();
+    },
+    stopTimeoutMs: DRAIN_MS,
+  });
+
+  return {
+    log,
+    document: () => docs.document(),
+    async start() {
+      await lifecycle.start();
+      const url = publicUrl();
+      log.info({ url, version: VERSION, servers: served.map(({ name }) => name) }, 'listening');
+      return { url, setUpUrl: setUpToken === null ? null : `${url}/setup#token=${setUpToken}` };
+    },
+    async stop() {
+      isDraining = true;
+      await lifecycle.stop();
+    },
+  };
+}
+
+function isPretty(config: Config): boolean {
+  return config.environment === 'development' && process.stdout.isTTY === true;
+}

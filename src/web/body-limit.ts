@@ -1,0 +1,39 @@
+import { requestProblems } from '../kernel/problems.ts';
+import type { RouteEntry } from './route-table.ts';
+
+/**
+ * Checks the body that a route's parser is about to read: its declared size, then its content type. A body of undeclared size is
+ * read here, no further than the limit.
+ * @returns the request to hand on; the same one unless the body had to be read.
+ */
+export function limitBody(request: Request, route: RouteEntry, maxBytes: number): Request | Promise<Request> {
+  if (route.isRawBody || request.method === 'GET' || request.method === 'HEAD') return request;
+  const declared = request.headers.get('content-length');
+  if (declared === null && !request.headers.has('transfer-encoding')) return request;
+  if (declared !== null && Number(declared) > maxBytes) throw tooLarge();
+  if (declared === '0') return request;
+  if (route.consumes !== null) {
+    const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+    if (type !== route.consumes) {
+      throw requestProblems.create('unsupported-media-type', { detail: `This address takes a body of type ${route.consumes}.` });
+    }
+  }
+  return declared === null ? readBounded(request, maxBytes) : request;
+}
+
+async function readBounded(request: Request, maxBytes: number): Promise<Request> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  const { url, method, headers, signal } = request;
+  return new Request(url, { method, headers, signal, body: new Blob(chunks) });
+}
+
+/** The body stays unread, so the connection cannot carry another request. */
+function tooLarge() {
+  return requestProblems.create('too-large', { headers: { connection: 'close' } });
+}

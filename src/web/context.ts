@@ -1,0 +1,59 @@
+import type { Caller } from '../kernel/caller.ts';
+import type { AppError } from '../kernel/errors.ts';
+import type { RatePolicy, RateVerdict } from '../ports/rate-limiter.ts';
+
+/** What is known about one request while it is being answered. Made by the gate, gone with the request. */
+export interface RequestContext {
+  /** `X-Request-Id`: the client's when it is sane, else ours. */
+  readonly id: string;
+  /** The client's address, judged by `TRUST_PROXY`. */
+  readonly address: string;
+  /** Whether the client reached us (or the trusted proxy) over TLS. */
+  readonly isSecure: boolean;
+  readonly method: string;
+  /** The path as it was sent, without the query; not decoded. */
+  readonly path: string;
+  /** The pattern of the route that answers (`/api/files/:id`), or the name of the fallback that did. */
+  route: string;
+  caller: Caller | null;
+  /** Why a presented credential was not believed, on routes that anyone may call. */
+  credentialFault: AppError | null;
+  /** The rate limit that applies, and what is left of it. */
+  rate: { readonly policy: RatePolicy; readonly verdict: RateVerdict } | null;
+}
+
+/** What the server knows about the connection that carries a request; the driver supplies it. */
+export interface Connection {
+  /** Address of the peer, which may be a proxy. */
+  readonly peerAddress: string;
+  /** Whether the peer speaks TLS with us. */
+  readonly isSecure: boolean;
+  /** Turns off the server's idle cut for this request: its handler watches for stalls itself. */
+  keepOpen(): void;
+}
+
+/** Kept on the request itself: a weak map costs several times as much for each request. */
+const BINDING = Symbol('bunkhouse request');
+
+interface Bound {
+  [BINDING]?: { readonly context: RequestContext; readonly connection: Connection };
+}
+
+export function bindContext(request: Request, context: RequestContext, connection: Connection): void {
+  (request as Bound)[BINDING] = { context, connection };
+}
+
+/** The context of a request that came through the gate. */
+export function contextOf(request: Request): RequestContext {
+  return bindingOf(request).context;
+}
+
+export function connectionOf(request: Request): Connection {
+  return bindingOf(request).connection;
+}
+
+function bindingOf(request: Request) {
+  const binding = (request as Bound)[BINDING];
+  if (!binding) throw new Error('this request did not come through the gate');
+  return binding;
+}

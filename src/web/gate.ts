@@ -1,0 +1,219 @@
+import type { AnyElysia } from 'elysia';
+import type { Caller } from '../kernel/caller.ts';
+import type { AppError } from '../kernel/errors.ts';
+import { createRequestIds } from '../kernel/ids.ts';
+import { accessProblems, requestProblems } from '../kernel/problems.ts';
+import type { RateLimiter, RatePolicy, RateVerdict } from '../ports/rate-limiter.ts';
+import { limitBody } from './body-limit.ts';
+import { addressKey, type ClientEnd } from './client-address.ts';
+import { bindContext, type Connection, type RequestContext } from './context.ts';
+import type { Cors } from './cors.ts';
+import type { Fallback } from './module.ts';
+import { isUnexpected, toProblemResponse } from './problems.ts';
+import { setRateHeaders } from './rate-headers.ts';
+import { createRouteTable, type RouteEntry } from './route-table.ts';
+import { setSecurityHeaders } from './security-headers.ts';
+
+/** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
+export interface Identity {
+  readonly caller: Caller | null;
+  readonly fault: AppError | null;
+}
+
+export interface GateOptions {
+  /** All modules' routes. */
+  readonly app: AnyElysia;
+  readonly fallbacks: readonly Fallback[];
+  readonly identify: (request: Request) => Identity | Promise<Identity>;
+  readonly clientEnd: (headers: Headers, connection: Connection) => ClientEnd;
+  readonly limiter: RateLimiter;
+  /** `null` turns a policy off. */
+  readonly policies: { readonly default: RatePolicy | null; readonly auth: RatePolicy | null };
+  readonly cors: Cors;
+  readonly bodyMaxBytes: number;
+  /** Sends HSTS on secure answers. */
+  readonly isProduction: boolean;
+  /** Hears of every answer, for the access log and the metrics. MUST NOT throw. */
+  readonly onAnswer: (context: RequestContext, status: number, durationMs: number) => void;
+  /** Hears of errors that are bugs. MUST NOT throw. */
+  readonly onUnexpected: (error: unknown, context: RequestContext) => void;
+  /** True while shutting down: connections are then closed after their answer. */
+  readonly isDraining: () => boolean;
+}
+
+export type Gate = (request: Request, connection: Connection) => Response | Promise<Response>;
+
+/**
+ * The way in. In this order on every route: request id → limiter by address → who is it, may they → limiter by caller → body
+ * limits → the route's parser, validation and handler. Nothing of the body is read before the caller's right is known.
+ *
+ * What need not wait does not: a request whose caller is known from memory is answered without a promise in between.
+ */
+export function createGate(options: GateOptions): Gate {
+  const { app, fallbacks, identify, clientEnd, limiter, policies, cors } = options;
+  const routes = createRouteTable(app);
+  const dispatch = app.fetch;
+
+  return (request, connection) => {
+    const startedAt = performance.now();
+    const end = clientEnd(request.headers, connection);
+    const context: RequestContext = {
+      id: requestIdOf(request.headers.get('x-request-id')),
+      address: end.address,
+      isSecure: end.isSecure,
+      method: request.method,
+      path: pathOf(request.url),
+      route: 'none',
+      caller: null,
+      credentialFault: null,
+      rate: null,
+    };
+    bindContext(request, context, connection);
+
+    const finish = (response: Response): Response => {
+      decorate(response.headers, request, context);
+      options.onAnswer(context, response.status, performance.now() - startedAt);
+      return response;
+    };
+    const fail = (error: unknown): Response => {
+      if (isUnexpected(error)) options.onUnexpected(error, context);
+      return finish(toProblemResponse(error, { requestId: context.id, path: context.path }));
+    };
+    try {
+      const response = answer(request, context, connection);
+      return response instanceof Promise ? response.then(finish, fail) : finish(response);
+    } catch (error) {
+      return fail(error);
+    }
+  };
+
+  function answer(request: Request, context: RequestContext, connection: Connection): Response | Promise<Response> {
+    const { method, path } = context;
+    const byAddress = addressKey(context.address);
+    take(context, policies.default, byAddress);
+    if (method === 'OPTIONS') return answerOptions(request, context);
+
+    const isHeadOfGet = method === 'HEAD' && routes.find('HEAD', path) === null;
+    const route = routes.find(isHeadOfGet ? 'GET' : method, path);
+    if (!route) return answerElsewhere(request, context);
+    context.route = route.pattern;
+    if (route.limit === 'auth') take(context, policies.auth, byAddress);
+
+    return soon(identify(request), (identity) => {
+      context.caller = identity.caller;
+      context.credentialFault = identity.fault;
+      authorize(route, identity, request, context);
+      if (identity.caller) {
+        if (policies.default) limiter.giveBack(policies.default, byAddress);
+        take(context, route.limit === 'auth' ? null : policies.default, identity.caller.id);
+      }
+      return soon(limitBody(request, route, options.bodyMaxBytes), (limited) => {
+        const inner = isHeadOfGet ? new Request(limited, { method: 'GET' }) : limited;
+        if (inner !== request) bindContext(inner, context, connection);
+        const response = dispatch(inner);
+        return isHeadOfGet ? withoutBody(response) : response;
+      });
+    });
+  }
+
+  function authorize(route: RouteEntry, { caller, fault }: Identity, request: Request, context: RequestContext): void {
+    if (caller?.kind === 'user' && caller.via === 'cookie' && !isSafe(context.method) && !isOwnPage(request, cors)) {
+      throw accessProblems.create('cross-site');
+    }
+    if (route.access === 'anyone') return;
+    if (!caller) throw fault ?? accessProblems.create('required');
+    if (route.access === 'signedIn' && caller.kind !== 'user') throw accessProblems.create('user-required');
+    if (route.access === 'admin' && caller.role !== 'admin') throw accessProblems.create('forbidden');
+  }
+
+  function take(context: RequestContext, policy: RatePolicy | null, key: string): void {
+    if (!policy) return;
+    const verdict = limiter.take(policy, key);
+    context.rate = { policy, verdict };
+    if (!verdict.allowed) throw rateLimited(verdict);
+  }
+
+  function answerOptions(request: Request, context: RequestContext): Response {
+    context.route = 'OPTIONS';
+    const methods = routes.methodsOf(context.path);
+    const allow = methods.length > 0 ? methods : ['GET', 'HEAD', 'OPTIONS'];
+    const isPreflight = request.headers.has('access-control-request-method');
+    return new Response(null, {
+      status: 204,
+      headers: { allow: allow.join(', '), ...(isPreflight ? cors.preflight(request, allow) : {}) },
+    });
+  }
+
+  /** No route of ours: somebody else's path, the wrong method, or nothing at all. */
+  async function answerElsewhere(request: Request, context: RequestContext): Promise<Response> {
+    const allow = routes.methodsOf(context.path);
+    if (allow.length > 0) throw methodNotAllowed(allow);
+    if (context.path.startsWith('/api/')) throw requestProblems.create('not-found');
+    for (const fallback of fallbacks) {
+      const response = await fallback.handle(request);
+      if (!response) continue;
+      context.route = fallback.route;
+      return response;
+    }
+    for (const fallback of fallbacks) {
+      if (await fallback.has?.(context.path)) throw methodNotAllowed(['GET', 'HEAD', 'OPTIONS']);
+    }
+    throw requestProblems.create('not-found');
+  }
+
+  function decorate(headers: Headers, request: Request, context: RequestContext): void {
+    headers.set('x-request-id', context.id);
+    if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
+    setSecurityHeaders(headers, options.isProduction && context.isSecure);
+    cors.decorate(request.headers.get('origin'), headers);
+    if (options.isDraining()) headers.set('connection', 'close');
+  }
+}
+
+/** Letters, digits and `-_.:/+=`, at most 128: what common tracers send, and nothing that could forge a log line. */
+function requestIdOf(sent: string | null): string {
+  return sent !== null && /^[\w.:/+=-]{1,128}$/.test(sent) ? sent : nextRequestId();
+}
+
+const nextRequestId = createRequestIds();
+
+/** Goes on at once when the value is there, else when it comes. */
+function soon<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** The path as sent. Offset 8 is past `http://` and `https://` and before the first slash of any host that is let in. */
+function pathOf(url: string): string {
+  const start = url.indexOf('/', 8);
+  const end = url.indexOf('?', start);
+  return end === -1 ? url.slice(start) : url.slice(start, end);
+}
+
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+}
+
+/** Whether the browser says that the request comes from our own page or from an origin we trust with cookies. */
+function isOwnPage(request: Request, cors: Cors): boolean {
+  const origin = request.headers.get('origin');
+  if (origin !== null && cors.trusts(origin)) return true;
+  const site = request.headers.get('sec-fetch-site');
+  if (site !== null) return site === 'same-origin';
+  return origin !== null && URL.parse(origin)?.host === request.headers.get('host');
+}
+
+function rateLimited(verdict: RateVerdict): AppError {
+  return requestProblems.create('rate-limited', { retryAfterSeconds: verdict.retryAfterSeconds });
+}
+
+function methodNotAllowed(allow: readonly string[]): AppError {
+  return requestProblems.create('method-not-allowed', { headers: { allow: allow.join(', ') } });
+}
+
+/** HEAD is GET without the content, its length kept (RFC 9110 §9.3.2). */
+async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
+  const response = await answered;
+  const headers = new Headers(response.headers);
+  if (!headers.has('content-length')) headers.set('content-length', String((await response.arrayBuffer()).byteLength));
+  return new Response(null, { status: response.status, headers });
+}

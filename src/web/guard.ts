@@ -1,0 +1,41 @@
+import { Elysia } from 'elysia';
+import type { Caller, ServerCaller, UserCaller } from '../kernel/caller.ts';
+import { contextOf } from './context.ts';
+
+/**
+ * Who may call a route. Each route carries exactly one of these; the gate reads it from the route's metadata before it
+ * touches the body, and the handler receives a `caller` of the fitting type.
+ *
+ * - `anyone`: no right needed; `caller` may be null.
+ * - `signedIn`: a person with an account.
+ * - `admin`: a person with the admin role, or a server with `SERVER_KEY`.
+ */
+export type Access = 'anyone' | 'signedIn' | 'admin';
+
+/** Keys of a route's OpenAPI `detail` that the gate reads; they are taken out of the published document. */
+export const ACCESS_KEY = 'x-access';
+export const LIMIT_KEY = 'x-limit';
+
+const bearer = [{ bearer: [] }, { password: [] }, { cookie: [] }];
+
+/** The macros that routes use: `{ signedIn: true }`. Shared by every module; it has a name and no routes. */
+export const guard = new Elysia({ name: 'bunkhouse/guard' }).macro({
+  anyone: {
+    detail: { [ACCESS_KEY]: 'anyone', security: [] } as object,
+    resolve: ({ request }) => ({ caller: contextOf(request).caller }),
+  },
+  signedIn: {
+    detail: { [ACCESS_KEY]: 'signedIn', security: bearer } as object,
+    resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller }),
+  },
+  admin: {
+    detail: { [ACCESS_KEY]: 'admin', security: bearer } as object,
+    resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller | ServerCaller }),
+  },
+  /** Counts the route against the stricter limit for signing in (`RATE_LIMIT_AUTH`). */
+  signInLimit: {
+    detail: { [LIMIT_KEY]: 'auth' } as object,
+  },
+});
+
+export type { Caller };

@@ -1,0 +1,25 @@
+import type { AnyElysia } from 'elysia';
+import type { HealthCheck } from '../kernel/checks.ts';
+
+/** What a room shows: the one shape by which the root mounts, checks, starts and stops them all alike. */
+export interface Module {
+  /** The name in `SERVERS` and in logs. */
+  readonly name: string;
+  /** The module's routes: one named Elysia chain, mounted once at the root. */
+  readonly routes?: AnyElysia;
+  /** Answers paths that no route claimed; asked in the order of the modules. */
+  readonly fallbacks?: readonly Fallback[];
+  start?(): Promise<void> | void;
+  stop?(): Promise<void> | void;
+  readonly checks?: readonly HealthCheck[];
+}
+
+/** Answers paths that are not routes. */
+export interface Fallback {
+  /** What logs and metrics show as the route. */
+  readonly route: string;
+  /** `null` passes the request on to the next. */
+  handle(request: Request): Promise<Response | null> | Response | null;
+  /** Whether the path would be answered for GET, so that other methods get 405 instead of 404. */
+  has?(path: string): Promise<boolean> | boolean;
+}

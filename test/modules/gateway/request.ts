@@ -1,0 +1,22 @@
+import { bindContext } from '../../../src/web/context.ts';
+
+/** A request as the gate hands it on; the path is kept as it was written, however odd. */
+export function requestFor(path: string, init: RequestInit = {}): Request {
+  const request = new Request(`http://localhost${path.startsWith('/') ? path : '/'}`, init);
+  bindContext(
+    request,
+    {
+      id: 'test',
+      address: '127.0.0.1',
+      isSecure: false,
+      method: request.method,
+      path: path.replace(/\?.*$/s, ''),
+      route: '',
+      caller: null,
+      credentialFault: null,
+      responseHeaders: {},
+    },
+    { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {} },
+  );
+  return request;
+}

@@ -1,0 +1,175 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eq } from 'drizzle-orm';
+import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
+import { loadMigrations, migrate } from '../../../src/db/migrate.ts';
+import { users } from '../../../src/db/schema/auth.ts';
+import { startBunServer } from '../../../src/drivers/bun-server.ts';
+import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
+import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
+import type { Caller, Role } from '../../../src/kernel/caller.ts';
+import { createEvents, type Events } from '../../../src/kernel/events.ts';
+import { uuidv7 } from '../../../src/kernel/ids.ts';
+import { accessProblems } from '../../../src/kernel/problems.ts';
+import { createUploads } from '../../../src/modules/uploads/index.ts';
+import { systemClock } from '../../../src/ports/clock.ts';
+import type { Database } from '../../../src/ports/database.ts';
+import type { Logger } from '../../../src/ports/logger.ts';
+import type { ObjectStore } from '../../../src/ports/object-store.ts';
+import { createApp } from '../../../src/web/app.ts';
+import { createCors } from '../../../src/web/cors.ts';
+import { createGate } from '../../../src/web/gate.ts';
+
+const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const satisfies Record<string, Role>;
+export type Person = keyof typeof PEOPLE;
+
+export interface UploadsOptions {
+  readonly maxFileBytes?: number;
+  readonly userQuotaBytes?: number;
+  /** Puts something between the module and its disk store. */
+  readonly wrapStore?: (store: ObjectStore) => ObjectStore;
+  readonly wrapDatabase?: (database: Database) => Database;
+}
+
+/**
+ * The uploads module behind the real gate and a real socket, on a database file and a disk store of its own. A caller
+ * says who they are by name: `Authorization: Bearer alice`, `bob` or `root` (an admin).
+ */
+export async function openUploads(options: UploadsOptions = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'bunkhouse-uploads-'));
+  const objects = join(directory, 'objects');
+  const plainDatabase = openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') });
+  await migrate(plainDatabase, loadMigrations());
+  const ids = { alice: uuidv7(), bob: uuidv7(), root: uuidv7() };
+  await plainDatabase.write(async (tx) => {
+    for (const [name, role] of Object.entries(PEOPLE)) {
+      const id = ids[name as Person];
+      await tx.insert(users).values({ id, email: `${name}@example.org`, role, passwordHash: '', createdAt: 0, updatedAt: 0 });
+    }
+  });
+
+  const database = options.wrapDatabase?.(plainDatabase) ?? plainDatabase;
+  const plainStore = diskObjectStore({ root: objects });
+  const store = options.wrapStore?.(plainStore) ?? plainStore;
+  const told: { name: string; event: unknown }[] = [];
+  const faults: unknown[] = [];
+  const events = createEvents((error) => faults.push(error));
+  for (const name of ['files/created', 'files/deleted'] as const) {
+    events.on(name, (event: Events[typeof name]) => void told.push({ name, event }));
+  }
+  const module = createUploads({
+    database,
+    store,
+    clock: systemClock,
+    events,
+    log: silentLog,
+    limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
+  });
+  const gate = createGate({
+    app: createApp([module.routes], (error) => faults.push(error)),
+    fallbacks: [],
+    identify: (request) => identify(request, ids),
+    clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
+    limiter: memoryRateLimiter(systemClock),
+    policies: { default: null, auth: null },
+    cors: createCors([]),
+    bodyMaxBytes: 1024 * 1024,
+    isProduction: false,
+    onAnswer: () => undefined,
+    onUnexpected: (error) => faults.push(error),
+    isDraining: () => false,
+  });
+  const server = startBunServer({
+    hostname: '127.0.0.1',
+    port: 0,
+    isHostAllowed: () => true,
+    misdirected: () => new Response(null, { status: 421 }),
+    handle: gate,
+  });
+  await module.start();
+
+  const request = (person: Person | null, method: string, path: string, init: RequestInit = {}) => {
+    const headers = new Headers(init.headers);
+    if (person) headers.set('authorization', `Bearer ${person}`);
+    return fetch(`${server.url}${path}`, { ...init, method, headers });
+  };
+
+  return {
+    ids,
+    events,
+    told,
+    database: plainDatabase,
+    store: plainStore,
+    module,
+    port: server.port,
+    request,
+    /** Uploads one file and gives its description. */
+    async upload(person: Person, name: string, content: BlobPart, fields: Record<string, string> = {}) {
+      const form = new FormData();
+      form.append('file', new File([content], name));
+      for (const [field, value] of Object.entries(fields)) form.append(field, value);
+      const response = await request(person, 'POST', '/api/files', { body: form });
+      const { items } = (await response.json()) as { items: FileAnswer[] };
+      return items[0] as FileAnswer;
+    },
+    deleteUser: (person: Person) => plainDatabase.write((tx) => tx.delete(users).where(eq(users.id, ids[person]))),
+    /** Every file below the store's root, unsettled ones included. */
+    filesOnDisk: () => listFiles(objects),
+    /** What nobody should ever see: bugs that were answered with 500, and listeners that threw. */
+    faults,
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+      await module.stop();
+      await plainDatabase.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface FileAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly size: number;
+  readonly type: string;
+  readonly sha256: string;
+  readonly visibility: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly url: string;
+}
+
+export async function listFiles(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+/** Resolves when the condition holds; fails when it does not come to hold. */
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('the condition did not come to hold');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const silentLog: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLog,
+  flush: () => undefined,
+};
+
+function identify(request: Request, ids: Record<Person, string>): { caller: Caller | null; fault: null | Error } & {
+  fault: ReturnType<typeof accessProblems.create> | null;
+} {
+  const token = /^Bearer (\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
+  if (token === undefined) return { caller: null, fault: null };
+  if (token === 'server') return { caller: { kind: 'server', id: 'server', role: 'admin' }, fault: null };
+  if (!(token in PEOPLE)) return { caller: null, fault: accessProblems.create('invalid-token') };
+  const person = token as Person;
+  const { id, role } = { id: ids[person], role: PEOPLE[person] };
+  return { caller: { kind: 'user', id, role, email: `${person}@example.org`, sessionId: 's', via: 'bearer' }, fault: null };
+}
