@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import type { Config } from './config/load.ts';
 import { describeSecrets } from './config/describe.ts';
+import type { Config } from './config/load.ts';
 import { openEmbeddedDatabase } from './db/embedded.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
@@ -15,16 +15,22 @@ import { createEvents } from './kernel/events.ts';
 import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
 import { createMetrics } from './kernel/metrics.ts';
-import { accessProblems, databaseProblems, requestProblems, serverProblems, storageProblems } from './kernel/problems.ts';
+import {
+  accessProblems,
+  databaseProblems,
+  requestProblems,
+  serverProblems,
+  storageProblems,
+} from './kernel/problems.ts';
 import { authProblems, createAuth } from './modules/auth/index.ts';
 import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
+import { locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
-import { locations, VERSION } from './paths.ts';
 import { createApp } from './web/app.ts';
 import { createClientEnd } from './web/client-address.ts';
 import type { RequestContext } from './web/context.ts';
@@ -64,7 +70,11 @@ export async function createServer(config: Config): Promise<Server> {
   const { dataDir, databasePath, objectsDir } = locations(config);
   const secret = config.secret ?? loadOrCreateSecret(dataDir);
   const keys = createKeyring(secret);
-  const log = await pinoLogger({ ...describeSecrets(config, secret), level: config.logLevel, isPretty: isPretty(config) });
+  const log = await pinoLogger({
+    ...describeSecrets(config, secret),
+    level: config.logLevel,
+    isPretty: isPretty(config),
+  });
 
   const metrics = createMetrics();
   const events = createEvents((error, name) => log.error({ err: error, event: name }, 'a listener failed'));
@@ -72,7 +82,8 @@ export async function createServer(config: Config): Promise<Server> {
   let isDraining = false;
   let setUpToken: string | null = null;
   let listener: BunServer | null = null;
-  const publicUrl = () => config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
+  const publicUrl = () =>
+    config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
 
   const database = openEmbeddedDatabase({ name: 'main', path: databasePath });
   const store = diskObjectStore({ root: objectsDir });
@@ -92,10 +103,16 @@ export async function createServer(config: Config): Promise<Server> {
     limiter,
     accountPolicy: policies.auth,
     accessTokens: jwtSigner({ key: keys('access-token'), type: 'at+jwt', issuer, audience: 'bunkhouse/api' }),
-    cookieTokens: jwtSigner({ key: keys('session-cookie'), type: 'session+jwt', issuer, audience: 'bunkhouse/browser' }),
+    cookieTokens: jwtSigner({
+      key: keys('session-cookie'),
+      type: 'session+jwt',
+      issuer,
+      audience: 'bunkhouse/browser',
+    }),
     successorKey: keys('refresh-successor'),
     serverKey: config.serverKey,
-    admin: config.adminEmail && config.adminPassword ? { email: config.adminEmail, password: config.adminPassword } : null,
+    admin:
+      config.adminEmail && config.adminPassword ? { email: config.adminEmail, password: config.adminPassword } : null,
     onSetUpOpen: (token) => {
       setUpToken = token;
     },
@@ -110,8 +127,8 @@ export async function createServer(config: Config): Promise<Server> {
   });
   const health = createHealth({
     checks: [
-      { name: 'database:main', isVital: true, run: async () => (await database.ping(), { status: 'ok' }) },
-      { name: 'storage', isVital: true, run: async () => (await store.check(), { status: 'ok' }) },
+      { name: 'database:main', isVital: true, run: () => database.ping().then(() => ({ status: 'ok' })) },
+      { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
     ],
     metrics,
     metricsToken: config.metricsToken,
@@ -120,7 +137,11 @@ export async function createServer(config: Config): Promise<Server> {
     log,
     isDraining: () => isDraining,
   });
-  const gateway = createGateway({ publicDir: resolve(config.publicDir), openFile: openStaticFile, problems: problemTables });
+  const gateway = createGateway({
+    publicDir: resolve(config.publicDir),
+    openFile: openStaticFile,
+    problems: problemTables,
+  });
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
 
@@ -130,7 +151,10 @@ export async function createServer(config: Config): Promise<Server> {
   const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
     log.error({ err: error, requestId: id, route, method }, 'a request failed unexpectedly');
   const gate = createGate({
-    app: createApp(modules.flatMap((module) => module.routes ?? []), onUnexpected),
+    app: createApp(
+      modules.flatMap((module) => module.routes ?? []),
+      onUnexpected,
+    ),
     fallbacks: modules.flatMap((module) => module.fallbacks ?? []),
     identify: auth.identify,
     clientEnd: createClientEnd(config.trustProxy),
@@ -174,7 +198,9 @@ export async function createServer(config: Config): Promise<Server> {
   lifecycle.add({
     name: 'listener',
     start: () => {
-      const hosts = { allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])] };
+      const hosts = {
+        allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])],
+      };
       listener = startBunServer({
         hostname: config.host,
         port: config.port,

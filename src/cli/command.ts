@@ -15,11 +15,22 @@ export class CommandError extends Error {
 
 /** Prints a list: lines for people, or JSON. */
 export function print(asJson: boolean, value: unknown, lines: () => string[]): void {
-  process.stdout.write(asJson ? `${JSON.stringify(value, null, 2)}\n` : lines().map((line) => `${line}\n`).join(''));
+  process.stdout.write(
+    asJson
+      ? `${JSON.stringify(value, null, 2)}\n`
+      : lines()
+          .map((line) => `${line}\n`)
+          .join(''),
+  );
 }
 
 /** Columns padded to the same width. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -19,7 +19,9 @@ export const dbCommand: Command = {
       const [version] = await database.read.values<[string]>(sql`SELECT max(name) FROM bunkhouse_migrations`);
       return [{ name: database.name, location: locations(config).databasePath, migration: version?.[0] ?? null }];
     });
-    print(values.json, rows, () => table(rows.map(({ name, location, migration }) => [name, location, migration ?? '-'])));
+    print(values.json, rows, () =>
+      table(rows.map(({ name, location, migration }) => [name, location, migration ?? '-'])),
+    );
     return 0;
   },
 };

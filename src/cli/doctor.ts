@@ -33,8 +33,10 @@ function checkSettings(config: Config): Finding[] {
   const warn = (subject: string, message: string) => findings.push({ level: 'warning', subject, message });
   const isPublic = config.host !== '127.0.0.1' && config.host !== 'localhost' && config.host !== '::1';
   const isEncrypted = config.tlsCertificateFile !== undefined || config.publicUrl?.startsWith('https:');
-  if (isPublic && config.environment !== 'production') warn('NODE_ENV', 'the server listens beyond this machine but is not in production mode');
-  if (isPublic && !isEncrypted) warn('PUBLIC_URL', 'the server listens beyond this machine and nothing says that TLS is used');
+  if (isPublic && config.environment !== 'production')
+    warn('NODE_ENV', 'the server listens beyond this machine but is not in production mode');
+  if (isPublic && !isEncrypted)
+    warn('PUBLIC_URL', 'the server listens beyond this machine and nothing says that TLS is used');
   if (config.allowedHosts?.includes('*')) warn('ALLOWED_HOSTS', 'any Host is believed: DNS rebinding becomes possible');
   if (config.corsOrigins?.includes('*')) warn('CORS_ORIGINS', 'every web page may read the answers of the API');
   if (config.rateLimitAuth === null) warn('RATE_LIMIT_AUTH', 'passwords may be guessed without limit');
@@ -59,9 +61,17 @@ async function checkDatabase(config: Config): Promise<Finding> {
     return await withDatabase(config, async (database) => {
       const [result] = await database.read.values<[string]>(sql`PRAGMA quick_check(1)`);
       const isSound = result?.[0] === 'ok';
-      return { level: isSound ? 'ok' : 'fault', subject: 'database:main', message: isSound ? 'sound' : 'the file is damaged' };
+      return {
+        level: isSound ? 'ok' : 'fault',
+        subject: 'database:main',
+        message: isSound ? 'sound' : 'the file is damaged',
+      };
     });
   } catch (error) {
-    return { level: 'fault', subject: 'database:main', message: error instanceof Error ? error.message : 'cannot be opened' };
+    return {
+      level: 'fault',
+      subject: 'database:main',
+      message: error instanceof Error ? error.message : 'cannot be opened',
+    };
   }
 }

@@ -36,7 +36,9 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function overview(): Promise<string> {
-  const rows = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => [`  ${name}`, (await load()).summary]));
+  const rows = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => [`  ${name}`, (await load()).summary]),
+  );
   return `Bunkhouse ${VERSION}\n\nUsage: bunkhouse <command> [options]\n\n${table(rows).join('\n')}\n\n"bunkhouse <command> --help" explains one.\n`;
 }
 

@@ -14,7 +14,8 @@ changes nothing, when an applied migration was edited or one is out of order.`,
       args: [...args],
       options: { database: { type: 'string', default: 'main' }, json: { type: 'boolean', default: false } },
     });
-    if (values.database !== 'main') throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
+    if (values.database !== 'main')
+      throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
     const applied = await withDatabase(loadConfig(process.env), async (_database, names) => names);
     print(values.json, { database: 'main', applied }, () =>
       applied.length === 0 ? ['main: up to date'] : applied.map((name) => `main: applied ${name}`),

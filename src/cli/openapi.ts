@@ -15,7 +15,13 @@ Prints the document that the server shows at /swagger/json, for the servers that
     const dataDir = mkdtempSync(join(tmpdir(), 'bunkhouse-openapi-'));
     try {
       const { databaseUrl, storageUrl, ...rest } = config;
-      const server = await createServer({ ...rest, databaseUrl: ':memory:', storageUrl: undefined, dataDir, logLevel: 'silent' });
+      const server = await createServer({
+        ...rest,
+        databaseUrl: ':memory:',
+        storageUrl: undefined,
+        dataDir,
+        logLevel: 'silent',
+      });
       const document = await server.document();
       await server.stop();
       process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);

@@ -21,7 +21,10 @@ missing is named and the tests that need it are skipped, but never with CI=true:
       process.stderr.write(`bunkhouse: ${message}\n`);
     }
     const root = join(import.meta.dirname, '../..');
-    const child = Bun.spawn([process.execPath, 'test', ...args], { cwd: root, stdio: ['inherit', 'inherit', 'inherit'] });
+    const child = Bun.spawn([process.execPath, 'test', ...args], {
+      cwd: root,
+      stdio: ['inherit', 'inherit', 'inherit'],
+    });
     return child.exited;
   },
 };

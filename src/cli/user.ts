@@ -40,11 +40,15 @@ const ACTIONS: Readonly<Record<string, (config: Config, args: string[]) => Promi
     });
     const email = values.email?.trim();
     if (!email || !/^[^\s@]{1,64}@[^\s@]+$/.test(email)) throw new CommandError('--email needs an e-mail address');
-    if (!values['password-stdin']) throw new CommandError('--password-stdin is needed: the password is read from there');
+    if (!values['password-stdin'])
+      throw new CommandError('--password-stdin is needed: the password is read from there');
     const role = toRole(values.role);
     const password = (await new Response(Bun.stdin.stream()).text()).replace(/\r?\n$/, '');
-    if (password.length < 8 || password.length > 128) throw new CommandError('the password must have 8 to 128 characters');
-    const user = await withAccounts(config, (accounts) => accounts.create({ email, password, name: values.name, role }));
+    if (password.length < 8 || password.length > 128)
+      throw new CommandError('the password must have 8 to 128 characters');
+    const user = await withAccounts(config, (accounts) =>
+      accounts.create({ email, password, name: values.name, role }),
+    );
     const shown = { id: user.id, email: user.email, role: user.role };
     print(values.json, shown, () => [`created ${user.role} ${user.email} (${user.id})`]);
     return 0;
@@ -75,7 +79,9 @@ const ACTIONS: Readonly<Record<string, (config: Config, args: string[]) => Promi
       options: { enable: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
-    const user = await withUser(config, positionals[0], (accounts, id) => accounts.setRights(id, { disabled: !values.enable }));
+    const user = await withUser(config, positionals[0], (accounts, id) =>
+      accounts.setRights(id, { disabled: !values.enable }),
+    );
     process.stdout.write(`${user.email} is ${values.enable ? 'enabled' : 'disabled'}\n`);
     return 0;
   },
@@ -95,7 +101,11 @@ function withAccounts<T>(config: Config, work: (accounts: Accounts) => Promise<T
   });
 }
 
-function withUser<T>(config: Config, email: string | undefined, work: (accounts: Accounts, id: string) => Promise<T>): Promise<T> {
+function withUser<T>(
+  config: Config,
+  email: string | undefined,
+  work: (accounts: Accounts, id: string) => Promise<T>,
+): Promise<T> {
   if (email === undefined) throw new CommandError('the e-mail address of the account is needed');
   return withAccounts(config, async (accounts) => {
     const user = (await accounts.findByEmail(email)) ?? (await accounts.get(email));

@@ -51,7 +51,8 @@ function entries(): [string, Setting][] {
 
 /** Ranges of addresses are objects; as text they read as they were written. */
 function showable(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => (Array.isArray(item) ? `${item[0]}/${item[1]}` : item)).join(',');
+  if (Array.isArray(value))
+    return value.map((item) => (Array.isArray(item) ? `${item[0]}/${item[1]}` : item)).join(',');
   if (typeof value === 'object' && value !== null && 'windowSeconds' in value && 'count' in value) {
     return `${value.count}/${value.windowSeconds}`;
   }

@@ -2,7 +2,17 @@ import { parseAddressRange } from '../kernel/address-range.ts';
 import { integer, list, oneOf, path, rate, size, text, url, ValueFault } from './values.ts';
 
 /** The servers that one process may mount; `SERVERS` picks among them. */
-export const SERVER_NAMES = ['auth', 'sockets', 'uploads', 'backups', 'php', 'logs', 'cache', 'parse', 'calls'] as const;
+export const SERVER_NAMES = [
+  'auth',
+  'sockets',
+  'uploads',
+  'backups',
+  'php',
+  'logs',
+  'cache',
+  'parse',
+  'calls',
+] as const;
 export type ServerName = (typeof SERVER_NAMES)[number];
 
 /**
@@ -16,9 +26,18 @@ export const SETTINGS = {
     default: 'development',
     description: 'In `production`, BUNKHOUSE_SECRET must be set, logs are JSON and HSTS is sent.',
   }),
-  port: integer({ env: 'PORT', min: 0, max: 65_535, default: '3000', description: 'Port to listen on; 0 takes a free one.' }),
+  port: integer({
+    env: 'PORT',
+    min: 0,
+    max: 65_535,
+    default: '3000',
+    description: 'Port to listen on; 0 takes a free one.',
+  }),
   host: text({ env: 'HOST', default: '127.0.0.1', description: 'Address to listen on; 0.0.0.0 for every interface.' }),
-  tlsCertificateFile: path({ env: 'TLS_CERT', description: 'PEM file with the certificate chain, for HTTPS without a proxy.' }),
+  tlsCertificateFile: path({
+    env: 'TLS_CERT',
+    description: 'PEM file with the certificate chain, for HTTPS without a proxy.',
+  }),
   tlsKeyFile: path({ env: 'TLS_KEY', description: 'PEM file with the private key of TLS_CERT.' }),
   publicUrl: url({
     env: 'PUBLIC_URL',
@@ -31,12 +50,17 @@ export const SETTINGS = {
     description: 'Further `Host` values to answer for, beside loopback names and the host of PUBLIC_URL; `*` for any.',
   }),
   flyAppName: text({ env: 'FLY_APP_NAME', description: 'Set by Fly; its `.fly.dev` name becomes an allowed host.' }),
-  dataDir: path({ env: 'DATA_DIR', default: './data', description: 'Everything embedded lives below it; delete it to start afresh.' }),
+  dataDir: path({
+    env: 'DATA_DIR',
+    default: './data',
+    description: 'Everything embedded lives below it; delete it to start afresh.',
+  }),
   secret: text({
     env: 'BUNKHOUSE_SECRET',
     minLength: 32,
     isSecret: true,
-    description: 'Signs and seals; at least 32 characters. Generated into DATA_DIR unless NODE_ENV=production, which needs it set.',
+    description:
+      'Signs and seals; at least 32 characters. Generated into DATA_DIR unless NODE_ENV=production, which needs it set.',
   }),
   serverKey: text({
     env: 'SERVER_KEY',
@@ -44,7 +68,10 @@ export const SETTINGS = {
     isSecret: true,
     description: 'Bearer key with admin rights for other servers; at least 32 characters.',
   }),
-  adminEmail: text({ env: 'ADMIN_EMAIL', description: 'First admin, created once. Without it the first start prints a set-up link.' }),
+  adminEmail: text({
+    env: 'ADMIN_EMAIL',
+    description: 'First admin, created once. Without it the first start prints a set-up link.',
+  }),
   adminPassword: text({ env: 'ADMIN_PASSWORD', minLength: 8, isSecret: true, description: 'Password of ADMIN_EMAIL.' }),
   servers: list({
     env: 'SERVERS',
@@ -56,16 +83,27 @@ export const SETTINGS = {
     env: ['DATABASE_URL', 'TURSO_DATABASE_URL'],
     description: 'Main database: `file:PATH` or `:memory:`. Default: `file:DATA_DIR/main.db`.',
   }),
-  storageUrl: text({ env: 'STORAGE_URL', description: 'Where files are kept: `file:PATH`. Default: `file:DATA_DIR/objects`.' }),
+  storageUrl: text({
+    env: 'STORAGE_URL',
+    description: 'Where files are kept: `file:PATH`. Default: `file:DATA_DIR/objects`.',
+  }),
   publicDir: path({ env: 'PUBLIC_DIR', default: './public', description: 'Files served as they are at `/`.' }),
   rateLimit: rate({
     env: 'RATE_LIMIT',
     default: '1200/60',
     description: 'Every route, by caller (by address before the caller is known); `COUNT/SECONDS` or `off`.',
   }),
-  rateLimitAuth: rate({ env: 'RATE_LIMIT_AUTH', default: '30/60', description: 'Sign-in routes, by address and by account.' }),
+  rateLimitAuth: rate({
+    env: 'RATE_LIMIT_AUTH',
+    default: '30/60',
+    description: 'Sign-in routes, by address and by account.',
+  }),
   uploadMaxSize: size({ env: 'UPLOAD_MAX_SIZE', default: '5GiB', description: 'Largest single file; 0 for no limit.' }),
-  userQuota: size({ env: 'USER_QUOTA', default: '50GiB', description: 'What one user may keep in all; 0 for no limit.' }),
+  userQuota: size({
+    env: 'USER_QUOTA',
+    default: '50GiB',
+    description: 'What one user may keep in all; 0 for no limit.',
+  }),
   bodyMaxSize: size({ env: 'BODY_MAX_SIZE', default: '1MiB', description: 'Largest JSON or form body.' }),
   trustProxy: list({
     env: 'TRUST_PROXY',
@@ -88,7 +126,8 @@ export const SETTINGS = {
   corsOrigins: list({
     env: 'CORS_ORIGINS',
     item: readOrigin,
-    description: 'Origins of web pages that may call the API across sites, comma separated; `*` for any (without cookies).',
+    description:
+      'Origins of web pages that may call the API across sites, comma separated; `*` for any (without cookies).',
   }),
   logLevel: oneOf({
     env: 'LOG_LEVEL',
@@ -97,23 +136,67 @@ export const SETTINGS = {
     description: 'Least serious level that is written.',
   }),
 
-  databaseAuthToken: text({ env: ['DATABASE_AUTH_TOKEN', 'TURSO_AUTH_TOKEN'], isSecret: true, isPlanned: true, description: 'Token of a remote DATABASE_URL.' }),
-  databaseReplicaPath: path({ env: 'DATABASE_REPLICA_PATH', isPlanned: true, description: 'File of an embedded replica of a remote DATABASE_URL.' }),
+  databaseAuthToken: text({
+    env: ['DATABASE_AUTH_TOKEN', 'TURSO_AUTH_TOKEN'],
+    isSecret: true,
+    isPlanned: true,
+    description: 'Token of a remote DATABASE_URL.',
+  }),
+  databaseReplicaPath: path({
+    env: 'DATABASE_REPLICA_PATH',
+    isPlanned: true,
+    description: 'File of an embedded replica of a remote DATABASE_URL.',
+  }),
   databaseEngine: text({ env: 'DATABASE_ENGINE', isPlanned: true, description: 'Engine of a `file:` database.' }),
   backupUrl: text({ env: 'BACKUP_URL', default: 'file:./backups', isPlanned: true, description: 'Where backups go.' }),
-  backupSchedule: text({ env: 'BACKUP_SCHEDULE', default: '0 3 * * *', isPlanned: true, description: 'When backups run: cron, or `off`.' }),
-  backupKeep: text({ env: 'BACKUP_KEEP', default: 'last=3,daily=7,weekly=4,monthly=6', isPlanned: true, description: 'Which backups are kept.' }),
-  backupPassphrase: text({ env: 'BACKUP_PASSPHRASE', isSecret: true, isPlanned: true, description: 'Encrypts backups.' }),
-  backupRecipient: text({ env: 'BACKUP_RECIPIENT', isPlanned: true, description: 'age recipient that backups are encrypted to.' }),
+  backupSchedule: text({
+    env: 'BACKUP_SCHEDULE',
+    default: '0 3 * * *',
+    isPlanned: true,
+    description: 'When backups run: cron, or `off`.',
+  }),
+  backupKeep: text({
+    env: 'BACKUP_KEEP',
+    default: 'last=3,daily=7,weekly=4,monthly=6',
+    isPlanned: true,
+    description: 'Which backups are kept.',
+  }),
+  backupPassphrase: text({
+    env: 'BACKUP_PASSPHRASE',
+    isSecret: true,
+    isPlanned: true,
+    description: 'Encrypts backups.',
+  }),
+  backupRecipient: text({
+    env: 'BACKUP_RECIPIENT',
+    isPlanned: true,
+    description: 'age recipient that backups are encrypted to.',
+  }),
   cacheUrl: text({ env: 'CACHE_URL', default: 'memory:', isPlanned: true, description: 'Where the cache lives.' }),
-  redisUrl: text({ env: 'REDIS_URL', isSecret: true, isPlanned: true, description: 'Shared bus and rate limits between machines.' }),
+  redisUrl: text({
+    env: 'REDIS_URL',
+    isSecret: true,
+    isPlanned: true,
+    description: 'Shared bus and rate limits between machines.',
+  }),
   phpRoot: path({ env: 'PHP_ROOT', default: './php', isPlanned: true, description: 'Document root of PHP.' }),
   phpMount: text({ env: 'PHP_MOUNT', default: '/php', isPlanned: true, description: 'Path under which PHP answers.' }),
   phpFpm: text({ env: 'PHP_FPM', default: 'spawn', isPlanned: true, description: 'How php-fpm is reached.' }),
   proxyRoutes: text({ env: 'PROXY_ROUTES', isPlanned: true, description: 'Comma list `PREFIX=ORIGIN` of upstreams.' }),
   topicRules: text({ env: 'TOPIC_RULES', isPlanned: true, description: 'Who may use which realtime topics, JSON.' }),
-  parseFetch: oneOf({ env: 'PARSE_FETCH', choices: ['on', 'off'], default: 'off', isPlanned: true, description: 'Whether `/api/parse` may fetch public URLs.' }),
-  parseMaxSize: size({ env: 'PARSE_MAX_SIZE', default: '16MiB', isPlanned: true, description: 'Largest source `/api/parse` takes.' }),
+  parseFetch: oneOf({
+    env: 'PARSE_FETCH',
+    choices: ['on', 'off'],
+    default: 'off',
+    isPlanned: true,
+    description: 'Whether `/api/parse` may fetch public URLs.',
+  }),
+  parseMaxSize: size({
+    env: 'PARSE_MAX_SIZE',
+    default: '16MiB',
+    isPlanned: true,
+    description: 'Largest source `/api/parse` takes.',
+  }),
   logDir: path({ env: 'LOG_DIR', isPlanned: true, description: 'Where logs are kept as files.' }),
   alertWebhookUrl: text({ env: 'ALERT_WEBHOOK_URL', isSecret: true, isPlanned: true, description: 'Told of alerts.' }),
   smtpUrl: text({ env: 'SMTP_URL', isSecret: true, isPlanned: true, description: 'Mail server.' }),

@@ -71,7 +71,9 @@ export function integer<Default extends string | undefined = undefined>(
 export function size<Default extends string | undefined = undefined>(options: SettingOptions<Default>) {
   return setting(options, (value) => {
     const match = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/i.exec(value);
-    const bytes = match ? Number(match[1]) * SIZE_UNITS[(match[2] ?? 'b').toLowerCase() as keyof typeof SIZE_UNITS] : -1;
+    const bytes = match
+      ? Number(match[1]) * SIZE_UNITS[(match[2] ?? 'b').toLowerCase() as keyof typeof SIZE_UNITS]
+      : -1;
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw new ValueFault('must be a size such as 512KiB, 16MiB or 5GiB');
     return bytes;
   });
@@ -136,7 +138,9 @@ export function url<Default extends string | undefined = undefined>(
   return setting(options, (value) => {
     const parsed = URL.parse(value);
     if (!parsed || !schemes.includes(parsed.protocol)) {
-      throw new ValueFault(`must be a URL starting with ${schemes.map((scheme) => scheme.replace(/:$/, '')).join(', ')}:`);
+      throw new ValueFault(
+        `must be a URL starting with ${schemes.map((scheme) => scheme.replace(/:$/, '')).join(', ')}:`,
+      );
     }
     return value;
   });

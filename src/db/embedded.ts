@@ -110,7 +110,11 @@ export function openEmbeddedDatabase({ name, path }: EmbeddedOptions): Database 
 }
 
 /** Runs the jobs of one transaction and commits. Returns those that are committed; the others have been rejected. */
-async function runGroup(writer: SqliteClient, tx: Queries, group: readonly Job[]): Promise<{ job: Job; value: unknown }[]> {
+async function runGroup(
+  writer: SqliteClient,
+  tx: Queries,
+  group: readonly Job[],
+): Promise<{ job: Job; value: unknown }[]> {
   let done: { job: Job; value: unknown }[] = [];
   const rejectAll = (error: unknown) => {
     for (const { job } of done) job.reject(error);

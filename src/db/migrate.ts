@@ -30,7 +30,10 @@ export function loadMigrations(directory: string = OWN_MIGRATIONS): Migration[] 
       return {
         name: file.replace(/\.sql$/, ''),
         hash: createHash('sha256').update(text).digest('hex'),
-        statements: text.split('--> statement-breakpoint').map((part) => part.trim()).filter((part) => part !== ''),
+        statements: text
+          .split('--> statement-breakpoint')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
       };
     });
 }
@@ -62,7 +65,10 @@ function findPending(applied: readonly [string, string][], migrations: readonly 
   const known = new Map(migrations.map((migration) => [migration.name, migration]));
   for (const [name, hash] of applied) {
     const migration = known.get(name);
-    if (!migration) throw new MigrationError(`the database has migration ${name}, which this version does not know: it was used by a newer one`);
+    if (!migration)
+      throw new MigrationError(
+        `the database has migration ${name}, which this version does not know: it was used by a newer one`,
+      );
     if (migration.hash !== hash) throw new MigrationError(`migration ${name} was edited after it had been applied`);
   }
   const last = applied.at(-1)?.[0] ?? '';

@@ -92,7 +92,12 @@ function toBindings(args: InArgs | undefined): unknown[] {
 }
 
 /** Rows are arrays (what drizzle maps from) that also answer to column names. */
-function resultSet(columns: string[], rows: unknown[][], rowsAffected: number, lastInsertRowid: bigint | undefined): ResultSet {
+function resultSet(
+  columns: string[],
+  rows: unknown[][],
+  rowsAffected: number,
+  lastInsertRowid: bigint | undefined,
+): ResultSet {
   return {
     columns,
     columnTypes: columns.map(() => ''),

@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 
 export interface WalSync {
   /** Resolves when everything committed before the call is on the disk. Calls that wait together share one flush. */

@@ -1,5 +1,5 @@
 import { randomToken } from '../kernel/ids.ts';
-import type { Connection } from '../web/context.ts';
+import type { Connection } from '../ports/connection.ts';
 
 export interface BunServerOptions {
   readonly hostname: string;

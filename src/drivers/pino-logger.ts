@@ -35,24 +35,49 @@ export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
     {
       level: options.level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${isoNow()}"`,
       formatters: { level: (level) => ({ level }) },
       serializers: { err: (error: unknown) => describeError(error, scrub) },
     },
     stream,
   );
-  return wrap(logger, createRedactor(new Set(options.redactedFields)), flush);
+  const line: Logger['line'] = logger.isLevelEnabled('info')
+    ? (fields, msg) =>
+        stream.write(`{"level":"info","time":"${isoNow()}",${JSON.stringify({ ...fields, msg }).slice(1)}\n`)
+    : () => undefined;
+  return wrap(logger, { line, flush, redact: createRedactor(new Set(options.redactedFields)) });
 }
 
-function wrap(logger: pino.Logger, redact: (fields: object) => object, flush: () => void): Logger {
+interface Shared {
+  readonly line: Logger['line'];
+  readonly flush: () => void;
+  readonly redact: (fields: object) => object;
+}
+
+function wrap(logger: pino.Logger, shared: Shared): Logger {
+  const { redact } = shared;
   return {
     debug: (fields, message) => logger.debug(redact(fields), message),
     info: (fields, message) => logger.info(redact(fields), message),
     warn: (fields, message) => logger.warn(redact(fields), message),
     error: (fields, message) => logger.error(redact(fields), message),
-    child: (fields) => wrap(logger.child(redact(fields)), redact, flush),
-    flush,
+    child: (fields) => wrap(logger.child(redact(fields)), shared),
+    line: shared.line,
+    flush: shared.flush,
   };
+}
+
+let isoAt = 0;
+let iso = '';
+
+/** The time as ISO 8601; written out once a millisecond. */
+function isoNow(): string {
+  const now = Date.now();
+  if (now !== isoAt) {
+    isoAt = now;
+    iso = new Date(now).toISOString();
+  }
+  return iso;
 }
 
 /** Pino's own redaction parses its paths anew for every line, which costs more than writing it. */
@@ -63,7 +88,8 @@ function createRedactor(names: ReadonlySet<string>): (fields: object) => object 
       const value = result[name];
       let shown = value;
       if (names.has(name)) shown = '[redacted]';
-      else if (depth === 0 && typeof value === 'object' && value !== null && !(value instanceof Error)) shown = redact(value, 1);
+      else if (depth === 0 && typeof value === 'object' && value !== null && !(value instanceof Error))
+        shown = redact(value, 1);
       if (shown === value) continue;
       if (result === fields) result = { ...result };
       result[name] = shown;
@@ -96,7 +122,9 @@ function describeError(error: unknown, scrub: (text: string) => string, depth = 
     message: isQueryError ? 'a query failed' : scrub(error.message),
     ...(code === undefined ? {} : { code }),
     ...(isQueryError || !error.stack ? {} : { stack: scrub(error.stack) }),
-    ...(error.cause === undefined || depth >= MAX_CAUSES ? {} : { cause: describeError(error.cause, scrub, depth + 1) }),
+    ...(error.cause === undefined || depth >= MAX_CAUSES
+      ? {}
+      : { cause: describeError(error.cause, scrub, depth + 1) }),
   };
 }
 

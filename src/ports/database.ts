@@ -29,7 +29,18 @@ export interface Database {
 /** Drizzle over whatever engine: what both a database and a transaction can do. */
 export type Queries = Pick<
   BaseSQLiteDatabase<'async', ResultSet, Record<string, never>>,
-  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'run' | 'all' | 'get' | 'values' | '$with' | 'with' | '$count'
+  | 'select'
+  | 'selectDistinct'
+  | 'insert'
+  | 'update'
+  | 'delete'
+  | 'run'
+  | 'all'
+  | 'get'
+  | 'values'
+  | '$with'
+  | 'with'
+  | '$count'
 >;
 
 /** A constraint said no. `kind` is SQLite's extended result code by name. */

@@ -15,7 +15,9 @@ export function limitBody(request: Request, route: RouteEntry, maxBytes: number)
   if (route.consumes !== null) {
     const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
     if (type !== route.consumes) {
-      throw requestProblems.create('unsupported-media-type', { detail: `This address takes a body of type ${route.consumes}.` });
+      throw requestProblems.create('unsupported-media-type', {
+        detail: `This address takes a body of type ${route.consumes}.`,
+      });
     }
   }
   return declared === null ? readBounded(request, maxBytes) : request;

@@ -1,5 +1,6 @@
 import type { Caller } from '../kernel/caller.ts';
 import type { AppError } from '../kernel/errors.ts';
+import type { Connection } from '../ports/connection.ts';
 import type { RatePolicy, RateVerdict } from '../ports/rate-limiter.ts';
 
 /** What is known about one request while it is being answered. Made by the gate, gone with the request. */
@@ -20,16 +21,6 @@ export interface RequestContext {
   credentialFault: AppError | null;
   /** The rate limit that applies, and what is left of it. */
   rate: { readonly policy: RatePolicy; readonly verdict: RateVerdict } | null;
-}
-
-/** What the server knows about the connection that carries a request; the driver supplies it. */
-export interface Connection {
-  /** Address of the peer, which may be a proxy. */
-  readonly peerAddress: string;
-  /** Whether the peer speaks TLS with us. */
-  readonly isSecure: boolean;
-  /** Turns off the server's idle cut for this request: its handler watches for stalls itself. */
-  keepOpen(): void;
 }
 
 /** Kept on the request itself: a weak map costs several times as much for each request. */
@@ -57,3 +48,5 @@ function bindingOf(request: Request) {
   if (!binding) throw new Error('this request did not come through the gate');
   return binding;
 }
+
+export type { Connection };

@@ -21,7 +21,9 @@ export function createHostCheck({ publicUrl, allowed }: HostRules): (host: strin
     if (names.has(host)) return true;
     const lower = host.toLowerCase();
     const name = lower.replace(/:\d+$/, '');
-    return LOOPBACK.has(name) || name.endsWith('.localhost') || names.has(lower) || names.has(name) || (any && isHost(lower));
+    return (
+      LOOPBACK.has(name) || name.endsWith('.localhost') || names.has(lower) || names.has(name) || (any && isHost(lower))
+    );
   };
 }
 

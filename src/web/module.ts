@@ -5,8 +5,8 @@ import type { HealthCheck } from '../kernel/checks.ts';
 export interface Module {
   /** The name in `SERVERS` and in logs. */
   readonly name: string;
-  /** The module's routes: one named Elysia chain, mounted once at the root. */
-  readonly routes?: AnyElysia;
+  /** The module's routes: named Elysia chains, each mounted once at the root. */
+  readonly routes?: AnyElysia | readonly AnyElysia[];
   /** Answers paths that no route claimed; asked in the order of the modules. */
   readonly fallbacks?: readonly Fallback[];
   start?(): Promise<void> | void;

@@ -12,7 +12,10 @@ export interface Validators {
  * Judges a GET or HEAD by its preconditions, in the order of RFC 9110 §13.2.2: `failed` is answered with 412,
  * `not-modified` with 304.
  */
-export function judgePreconditions(headers: Headers, { etag, lastModified }: Validators): 'proceed' | 'failed' | 'not-modified' {
+export function judgePreconditions(
+  headers: Headers,
+  { etag, lastModified }: Validators,
+): 'proceed' | 'failed' | 'not-modified' {
   const changedAt = toSeconds(lastModified);
 
   const ifMatch = headers.get('if-match');

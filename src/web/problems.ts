@@ -29,7 +29,10 @@ export function toProblemResponse(thrown: unknown, scene: ProblemScene): Respons
   if (error.problem.status === 401) headers['www-authenticate'] = 'Bearer realm="bunkhouse"';
   const retryAfter = error.retryAfterSeconds ?? (error.problem.status === 503 ? 1 : undefined);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
-  return new Response(JSON.stringify(body), { status: error.problem.status, headers: { ...headers, ...error.headers } });
+  return new Response(JSON.stringify(body), {
+    status: error.problem.status,
+    headers: { ...headers, ...error.headers },
+  });
 }
 
 /** Whether the value is a bug of ours rather than a failure we answer on purpose: it belongs in the log as an error. */

@@ -35,10 +35,10 @@ export function createRouteTable(app: AnyElysia): RouteTable {
   const router = new Memoirist<RouteEntry>();
   const entries: RouteEntry[] = [];
   for (const { method, path, hooks } of app.routes) {
-    const entry = toEntry(method, path, hooks);
-    entries.push(entry);
     // Elysia answers both with and without a slash at the end.
     const bare = path.length > 1 ? path.replace(/\/$/, '') : path;
+    const entry = toEntry(method, bare, hooks);
+    entries.push(entry);
     router.add(method, bare, entry);
     if (!bare.endsWith('*') && bare !== '/') router.add(method, `${bare}/`, entry);
   }

@@ -10,6 +10,8 @@ import { type TSchema, t } from 'elysia';
  * - Problem answers are added by the document itself: 401 and 403 where a right is needed, 429 everywhere, 404 where
  *   the path has parameters, 422 where there is a body or a query, 400, 413 and 415 where there is a body. A route adds the ones that are
  *   its own with `response: { 409: Problem }`, or with a text: `detail: { responses: { 409: problemResponse('…') } }`.
+ * - `detail.security` of a route that anyone may call, but that shows more to those who sign in, is
+ *   {@link OPTIONAL_SIGN_IN}; that adds 401, for a credential that is not believed.
  * - `detail.requestBody` describes a body that the handler reads raw (`parse: 'none'`, no `body` schema); see
  *   {@link multipartBody} and {@link rawBody}.
  * - `detail.responses` describes answers that are not JSON; see {@link binaryResponse}. It replaces what `response`
@@ -73,6 +75,9 @@ export function listOf<Item extends TSchema>(item: Item) {
     nextCursor: t.Union([t.String(), t.Null()], { description: 'For the next page; null when this is the last.' }),
   });
 }
+
+/** `detail.security` of a route that needs no sign-in but looks at who is asking. */
+export const OPTIONAL_SIGN_IN: Record<string, string[]>[] = [{ bearer: [] }, { password: [] }, { cookie: [] }, {}];
 
 /** Bytes, for descriptions: `format` is read by OpenAPI 3.0 tools, `contentMediaType` by those of 3.1. */
 export const BINARY = { type: 'string', format: 'binary', contentMediaType: 'application/octet-stream' } as const;

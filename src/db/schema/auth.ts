@@ -7,7 +7,9 @@ export const users = sqliteTable('users', {
   /** Lower case, NFC: the form in which addresses are compared. */
   email: text('email').notNull().unique(),
   name: text('name').notNull().default(''),
-  role: text('role', { enum: ['user', 'admin'] }).notNull().default('user'),
+  role: text('role', { enum: ['user', 'admin'] })
+    .notNull()
+    .default('user'),
   /** PHC string. */
   passwordHash: text('password_hash').notNull(),
   emailVerified: integer('email_verified', { mode: 'boolean' }).notNull().default(false),

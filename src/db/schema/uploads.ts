@@ -18,7 +18,9 @@ export const files = sqliteTable(
     type: text('type').notNull(),
     /** Lower-case hex. */
     sha256: text('sha256').notNull(),
-    visibility: text('visibility', { enum: ['private', 'public'] }).notNull().default('private'),
+    visibility: text('visibility', { enum: ['private', 'public'] })
+      .notNull()
+      .default('private'),
     /** Where the object store has the bytes; a replaced file gets a new one. */
     objectKey: text('object_key').notNull(),
     createdAt: timestamp('created_at').notNull(),

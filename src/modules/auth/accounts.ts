@@ -1,3 +1,4 @@
+import { eq } from 'drizzle-orm';
 import { users } from '../../db/schema/auth.ts';
 import type { Role } from '../../kernel/caller.ts';
 import type { EventBus } from '../../kernel/events.ts';
@@ -16,7 +17,6 @@ import {
   type UserRow,
   updateUser,
 } from './store.ts';
-import { eq } from 'drizzle-orm';
 
 export interface NewAccount {
   readonly email: string;
@@ -139,7 +139,8 @@ export function createAccounts({ database, clock, events, hasher }: AccountOptio
         };
         if (disabled || (role !== undefined && role !== 'admin')) await guardLastAdmin(tx, before);
         const after = existing(await updateUser(tx, id, changes, clock.now()));
-        if (after.role !== before.role || after.disabledAt !== before.disabledAt) await revokeAllSessions(tx, id, clock.now());
+        if (after.role !== before.role || after.disabledAt !== before.disabledAt)
+          await revokeAllSessions(tx, id, clock.now());
         return after;
       });
       events.emit('users/changed', { userId: id });

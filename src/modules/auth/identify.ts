@@ -93,7 +93,12 @@ function rejected(): Identity {
   };
 }
 
-function toCaller(standing: Standing | undefined, claims: TokenClaims, via: UserCaller['via'], now: number): Caller & UserCaller | null {
+function toCaller(
+  standing: Standing | undefined,
+  claims: TokenClaims,
+  via: UserCaller['via'],
+  now: number,
+): (Caller & UserCaller) | null {
   if (!standing) return null;
   const { user, sessionRevokedAt, sessionExpiresAt } = standing;
   const stands =

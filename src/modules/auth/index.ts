@@ -1,4 +1,3 @@
-import { Elysia } from 'elysia';
 import type { EventBus } from '../../kernel/events.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
@@ -11,7 +10,7 @@ import type { Module } from '../../web/module.ts';
 import { createAccounts } from './accounts.ts';
 import { sessionCookie } from './cookie.ts';
 import { createIdentify } from './identify.ts';
-import { authRoutes } from './routes.ts';
+import { type AuthRoutesOptions, authRoutes } from './routes.ts';
 import { createAuthService } from './service.ts';
 import { createSessions } from './sessions.ts';
 import { createSetUp } from './setup.ts';
@@ -58,6 +57,11 @@ export function createAuth(options: AuthOptions): Auth {
   const setUp = createSetUp({ accounts, admin: options.admin });
   const { findStanding } = createAuthReads(database);
 
+  const toCookie: AuthRoutesOptions['toCookie'] = async ({ id, userId, epoch, expiresAt }) => {
+    const exp = Math.floor(expiresAt / 1000);
+    const token = await cookieTokens.sign({ sub: userId, sid: id, epoch, exp });
+    return sessionCookie(token, exp - Math.floor(clock.now() / 1000));
+  };
   const sweep = () =>
     database
       .write((tx) => deleteEndedSessions(tx, clock.now() - KEEP_ENDED_MS))
@@ -66,20 +70,7 @@ export function createAuth(options: AuthOptions): Auth {
 
   return {
     name: 'auth',
-    routes: new Elysia({ name: 'auth-module' })
-      .use(
-        authRoutes({
-          service,
-          sessions,
-          setUp,
-          async toCookie({ id, userId, epoch, expiresAt }) {
-            const exp = Math.floor(expiresAt / 1000);
-            const token = await cookieTokens.sign({ sub: userId, sid: id, epoch, exp });
-            return sessionCookie(token, exp - Math.floor(clock.now() / 1000));
-          },
-        }),
-      )
-      .use(usersRoutes({ accounts })),
+    routes: [authRoutes({ service, sessions, setUp, toCookie }), usersRoutes({ accounts })],
     identify: createIdentify({
       database,
       clock,

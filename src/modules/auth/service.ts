@@ -1,6 +1,6 @@
-import { requestProblems } from '../../kernel/problems.ts';
 import type { UserCaller } from '../../kernel/caller.ts';
 import { randomToken } from '../../kernel/ids.ts';
+import { requestProblems } from '../../kernel/problems.ts';
 import type { PasswordHasher } from '../../ports/password-hasher.ts';
 import type { RateLimiter, RatePolicy } from '../../ports/rate-limiter.ts';
 import { type Accounts, type NewAccount, normalizeEmail } from './accounts.ts';
@@ -39,14 +39,21 @@ export interface AccountChanges {
   readonly currentPassword?: string | undefined;
 }
 
-export function createAuthService({ accounts, sessions, hasher, limiter, accountPolicy }: AuthServiceOptions): AuthService {
+export function createAuthService({
+  accounts,
+  sessions,
+  hasher,
+  limiter,
+  accountPolicy,
+}: AuthServiceOptions): AuthService {
   /** What an unknown address is checked against, so that it takes as long as a known one. */
   let decoy: string | undefined;
 
   const limitAccount = (email: string) => {
     if (!accountPolicy) return;
     const verdict = limiter.take(accountPolicy, `account:${email}`);
-    if (!verdict.allowed) throw requestProblems.create('rate-limited', { retryAfterSeconds: verdict.retryAfterSeconds });
+    if (!verdict.allowed)
+      throw requestProblems.create('rate-limited', { retryAfterSeconds: verdict.retryAfterSeconds });
   };
 
   const checkPassword = async (user: UserRow | undefined, password: string): Promise<UserRow> => {
@@ -85,7 +92,10 @@ export function createAuthService({ accounts, sessions, hasher, limiter, account
         await checkPassword(await accounts.get(caller.id), currentPassword ?? '');
       }
       return toAccount(
-        await accounts.change(caller.id, { ...(name === undefined ? {} : { name }), ...(email === undefined ? {} : { email }) }),
+        await accounts.change(caller.id, {
+          ...(name === undefined ? {} : { name }),
+          ...(email === undefined ? {} : { email }),
+        }),
       );
     },
 

@@ -1,13 +1,20 @@
 import { createHash, createHmac } from 'node:crypto';
 import { refreshTokens, sessions } from '../../db/schema/auth.ts';
+import type { Account } from '../../kernel/caller.ts';
 import type { EventBus } from '../../kernel/events.ts';
 import { randomToken, uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database, Queries } from '../../ports/database.ts';
 import type { TokenSigner } from '../../ports/token-signer.ts';
 import { authProblems } from './problems.ts';
-import { findRefreshToken, revokeAllSessions, revokeSession, toAccount, type UserRow, useRefreshToken } from './store.ts';
-import type { Account } from '../../kernel/caller.ts';
+import {
+  findRefreshToken,
+  revokeAllSessions,
+  revokeSession,
+  toAccount,
+  type UserRow,
+  useRefreshToken,
+} from './store.ts';
 
 /** Lifetime of an access token, in seconds. */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
@@ -31,7 +38,12 @@ export interface TokenAnswer {
 /** Tokens for the client, and what the browser's cookie needs. */
 export interface Grant {
   readonly tokens: TokenAnswer;
-  readonly session: { readonly id: string; readonly userId: string; readonly epoch: number; readonly expiresAt: number };
+  readonly session: {
+    readonly id: string;
+    readonly userId: string;
+    readonly epoch: number;
+    readonly expiresAt: number;
+  };
 }
 
 export interface SessionOptions {
@@ -66,7 +78,11 @@ export function createSessions({ database, clock, events, accessTokens, successo
   /** Only hashes are stored, so the successor is computed from its parent instead of being looked up. */
   const successorOf = (token: string) => createHmac('sha256', successorKey).update(token).digest('base64url');
 
-  const toGrant = async (user: UserRow, session: { id: string; expiresAt: number }, refreshToken: string): Promise<Grant> => {
+  const toGrant = async (
+    user: UserRow,
+    session: { id: string; expiresAt: number },
+    refreshToken: string,
+  ): Promise<Grant> => {
     const exp = Math.floor(clock.now() / 1000) + ACCESS_TOKEN_SECONDS;
     return {
       tokens: {

@@ -70,8 +70,18 @@ export interface UserChanges {
 }
 
 /** Returns the row as it is afterwards; undefined when there is no such user. */
-export async function updateUser(tx: Queries, id: string, changes: UserChanges, now: number): Promise<UserRow | undefined> {
-  return tx.update(users).set({ ...changes, updatedAt: now }).where(eq(users.id, id)).returning().get();
+export async function updateUser(
+  tx: Queries,
+  id: string,
+  changes: UserChanges,
+  now: number,
+): Promise<UserRow | undefined> {
+  return tx
+    .update(users)
+    .set({ ...changes, updatedAt: now })
+    .where(eq(users.id, id))
+    .returning()
+    .get();
 }
 
 /** Makes every access and refresh token of a user worthless. */

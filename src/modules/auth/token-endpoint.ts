@@ -1,4 +1,4 @@
-import { AppError } from '../../kernel/errors.ts';
+import type { AppError } from '../../kernel/errors.ts';
 import { authProblems } from './problems.ts';
 import type { AuthService } from './service.ts';
 import type { TokenAnswer } from './sessions.ts';
@@ -32,7 +32,8 @@ export async function answerTokenRequest(service: AuthService, request: TokenReq
         return refuse('invalid_request', 'The parameter grant_type is missing.');
       case 'password': {
         const [username, password] = [parameter('username'), parameter('password')];
-        if (!username || !password) return refuse('invalid_request', 'The parameters username and password are needed.');
+        if (!username || !password)
+          return refuse('invalid_request', 'The parameters username and password are needed.');
         return { status: 200, body: (await service.signIn(username, password)).tokens };
       }
       case 'refresh_token': {

@@ -4,7 +4,7 @@ import { fileResponse } from '../../web/file-response.ts';
 import type { OpenFile } from '../gateway/index.ts';
 
 /** Swagger UI styles its elements in place, and its icons are data URLs; the rest comes from this server only. */
-export const SWAGGER_POLICY =
+const SWAGGER_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

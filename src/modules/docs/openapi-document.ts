@@ -57,6 +57,7 @@ export function mendDocument(raw: RawDocument, version: string): OpenApiDocument
     const shared: Record<string, Reference> = {};
     const facts = {
       isGuarded: operation[ACCESS_KEY] === 'signedIn' || operation[ACCESS_KEY] === 'admin',
+      takesCredential: (operation.security ?? []).length > 0,
       hasBody: operation.requestBody?.content !== undefined,
       hasQuery: parameters.some((parameter) => parameter.in === 'query'),
       hasPathParameters: parameters.some((parameter) => parameter.in === 'path'),

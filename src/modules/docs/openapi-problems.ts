@@ -4,7 +4,10 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 /** What decides which failures an operation may answer with before its handler runs. */
 export interface OperationFacts {
+  /** A right is needed. */
   readonly isGuarded: boolean;
+  /** A credential is looked at, whether or not it is needed. */
+  readonly takesCredential: boolean;
   readonly hasBody: boolean;
   readonly hasQuery: boolean;
   readonly hasPathParameters: boolean;
@@ -36,7 +39,7 @@ const RESPONSES: readonly ProblemResponse[] = [
     name: 'Unauthorized',
     description: 'No credential, or one that is not valid any more.',
     headers: challenge,
-    applies: ({ isGuarded }) => isGuarded,
+    applies: ({ takesCredential }) => takesCredential,
   },
   {
     status: '403',

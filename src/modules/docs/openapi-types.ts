@@ -13,7 +13,7 @@ export interface OpenApiDocument {
   };
 }
 
-export type PathItem = Readonly<Record<string, Operation>>;
+type PathItem = Readonly<Record<string, Operation>>;
 
 export interface Operation {
   readonly operationId: string;
@@ -34,7 +34,7 @@ export interface Parameter {
   readonly schema: JsonSchema;
 }
 
-export interface RequestBody {
+interface RequestBody {
   readonly required?: boolean;
   readonly description?: string;
   readonly content: Content;
@@ -66,6 +66,7 @@ export interface RawOperation {
   readonly [key: string]: unknown;
   readonly operationId?: string;
   readonly tags?: readonly string[];
+  readonly security?: NonNullable<Operation['security']>;
   readonly parameters?: readonly (Omit<Parameter, 'schema'> & {
     readonly schema?: JsonSchema;
     readonly examples?: unknown;

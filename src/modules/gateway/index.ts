@@ -6,7 +6,7 @@ import { gatewayRoutes } from './routes.ts';
 import { createSetupPage } from './setup.ts';
 import { createStaticFiles, type OpenFile } from './static-files.ts';
 
-export type { OpenedFile, OpenFile } from './static-files.ts';
+export type { OpenFile } from './static-files.ts';
 
 export interface GatewayOptions {
   /** PUBLIC_DIR. */

@@ -7,7 +7,7 @@ import { fileResponse } from '../../web/file-response.ts';
 export type Page = (request: Request) => Promise<Response>;
 
 /** What our own pages may load: files of this server, nothing inline, nothing from elsewhere. */
-export const PAGE_POLICY =
+const PAGE_POLICY =
   "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 const FOLDER = join(import.meta.dirname, 'pages');

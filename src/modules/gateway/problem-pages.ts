@@ -3,7 +3,7 @@ import { requestProblems } from '../../kernel/problems.ts';
 import { createPage, escapeHtml, fillTemplate, loadTemplate, type Page } from './page.ts';
 
 /** What `type` in a problem answer leads to, for programs. */
-export interface ProblemType {
+interface ProblemType {
   readonly type: string;
   readonly code: string;
   readonly title: string;

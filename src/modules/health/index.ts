@@ -19,7 +19,15 @@ export interface HealthOptions {
 }
 
 /** Liveness, readiness and metrics. */
-export function createHealth({ checks, metrics, metricsToken, version, clock, log, isDraining }: HealthOptions): Module {
+export function createHealth({
+  checks,
+  metrics,
+  metricsToken,
+  version,
+  clock,
+  log,
+  isDraining,
+}: HealthOptions): Module {
   const lag = createLoopLag();
   metrics.gauge('bunkhouse_info', 'The running version.', () => [{ labels: { version }, value: 1 }]);
   metrics.gauge('bunkhouse_event_loop_lag_seconds', 'Longest delay of the event loop in the last 30 seconds.', lag.max);

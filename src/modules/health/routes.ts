@@ -59,7 +59,9 @@ export function healthRoutes({ ready, renderMetrics, isMetricsToken }: HealthRou
       '/metrics',
       ({ caller, request }) => {
         if (!isMetricsToken(request.headers.get('authorization'))) requireAdmin(caller);
-        return new Response(renderMetrics(), { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } });
+        return new Response(renderMetrics(), {
+          headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+        });
       },
       {
         anyone: true,
@@ -69,7 +71,12 @@ export function healthRoutes({ ready, renderMetrics, isMetricsToken }: HealthRou
           summary: 'Metrics for Prometheus',
           description: 'For admins, or with METRICS_TOKEN as Bearer.',
           security: [{ bearer: [] }],
-          responses: { 200: { description: 'Text exposition format 0.0.4.', content: { 'text/plain': { schema: { type: 'string' } } } } },
+          responses: {
+            200: {
+              description: 'Text exposition format 0.0.4.',
+              content: { 'text/plain': { schema: { type: 'string' } } },
+            },
+          },
         },
       },
     );

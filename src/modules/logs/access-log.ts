@@ -29,7 +29,7 @@ export function createAccessLog(log: Logger, metrics: Metrics) {
       series.set(key, observed);
     }
     observed.observe(durationMs / 1000);
-    log.info(
+    log.line(
       {
         requestId: context.id,
         method,

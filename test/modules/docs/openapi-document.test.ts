@@ -46,7 +46,7 @@ describe('the OpenAPI document', () => {
       ['200', '401 Unauthorized', '403 Forbidden', '422 UnprocessableContent', '429 TooManyRequests'],
     ],
     ['get', '/api/files/{id}', ['200', '401 Unauthorized', '403 Forbidden', '404 NotFound', '429 TooManyRequests']],
-    ['get', '/api/files/{id}/content', ['200', '404 NotFound', '429 TooManyRequests']],
+    ['get', '/api/files/{id}/content', ['200', '401 Unauthorized', '404 NotFound', '429 TooManyRequests']],
     ['delete', '/api/files/{id}', ['204', '401 Unauthorized', '403 Forbidden', '404 NotFound', '429 TooManyRequests']],
     [
       'post',
@@ -146,6 +146,12 @@ describe('the OpenAPI document', () => {
 
   test('asks for a right where one is needed and only there', () => {
     expect(operation('get', '/api/files').security).toEqual([{ bearer: [] }, { password: [] }, { cookie: [] }]);
-    expect(operation('get', '/api/files/{id}/content').security).toEqual([]);
+    expect(operation('post', '/api/auth/logout').security).toEqual([]);
+    expect(operation('get', '/api/files/{id}/content').security).toEqual([
+      { bearer: [] },
+      { password: [] },
+      { cookie: [] },
+      {},
+    ]);
   });
 });

@@ -9,6 +9,7 @@ import {
   ListQuery,
   listOf,
   multipartBody,
+  OPTIONAL_SIGN_IN,
   Problem,
   problemResponse,
   rawBody,
@@ -85,7 +86,12 @@ export function sampleModule(): Module {
     .get('/api/files/:id/content', () => null as never, {
       anyone: true,
       params: byId,
-      detail: { tags: ['files'], summary: 'Read a file', responses: { 200: binaryResponse('The bytes.') } },
+      detail: {
+        tags: ['files'],
+        summary: 'Read a file',
+        security: OPTIONAL_SIGN_IN,
+        responses: { 200: binaryResponse('The bytes.') },
+      },
     })
     .post('/api/auth/token', () => null as never, {
       anyone: true,

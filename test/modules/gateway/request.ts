@@ -14,7 +14,7 @@ export function requestFor(path: string, init: RequestInit = {}): Request {
       route: '',
       caller: null,
       credentialFault: null,
-      responseHeaders: {},
+      rate: null,
     },
     { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {} },
   );

@@ -1,0 +1,9 @@
+/** What the server knows about the connection that carries a request; the driver that listens supplies it. */
+export interface Connection {
+  /** Address of the peer, which may be a proxy. */
+  readonly peerAddress: string;
+  /** Whether the peer speaks TLS with us. */
+  readonly isSecure: boolean;
+  /** Turns off the server's idle cut for this request: its handler watches for stalls itself. */
+  keepOpen(): void;
+}
