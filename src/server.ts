@@ -35,6 +35,7 @@ import { createApp } from './web/app.ts';
 import { createClientEnd } from './web/client-address.ts';
 import type { RequestContext } from './web/context.ts';
 import { createCors } from './web/cors.ts';
+import { contentProblems } from './web/file-response.ts';
 import { createGate } from './web/gate.ts';
 import { createHostCheck, misdirectedResponse } from './web/hosts.ts';
 import type { Module } from './web/module.ts';
@@ -56,6 +57,7 @@ const DRAIN_MS = 25_000;
 /** Every problem that the house may answer with. */
 export const problemTables = [
   requestProblems,
+  contentProblems,
   accessProblems,
   authProblems,
   uploadProblems,

@@ -108,7 +108,7 @@ export function createGate(options: GateOptions): Gate {
         take(context, route.limit === 'auth' ? null : policies.default, identity.caller.id);
       }
       return soon(limitBody(request, route, options.bodyMaxBytes), (limited) => {
-        const inner = isHeadOfGet ? new Request(limited, { method: 'GET' }) : limited;
+        const inner = isHeadOfGet ? toGet(limited) : limited;
         if (inner !== request) bindContext(inner, context, connection);
         const response = dispatch(inner);
         return isHeadOfGet ? withoutBody(response) : response;
@@ -210,10 +210,18 @@ function methodNotAllowed(allow: readonly string[]): AppError {
   return requestProblems.create('method-not-allowed', { headers: { allow: allow.join(', ') } });
 }
 
+/** A range counts for GET alone (RFC 9110 §14.2). */
+function toGet(head: Request): Request {
+  const headers = new Headers(head.headers);
+  headers.delete('range');
+  return new Request(head.url, { method: 'GET', headers, signal: head.signal });
+}
+
 /** HEAD is GET without the content, its length kept (RFC 9110 §9.3.2). */
 async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
   const response = await answered;
   const headers = new Headers(response.headers);
-  if (!headers.has('content-length')) headers.set('content-length', String((await response.arrayBuffer()).byteLength));
+  if (headers.has('content-length')) await response.body?.cancel();
+  else headers.set('content-length', String((await response.arrayBuffer()).byteLength));
   return new Response(null, { status: response.status, headers });
 }

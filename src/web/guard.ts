@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia';
-import type { Caller, ServerCaller, UserCaller } from '../kernel/caller.ts';
+import type { ServerCaller, UserCaller } from '../kernel/caller.ts';
 import { contextOf } from './context.ts';
 
 /**
@@ -37,5 +37,3 @@ export const guard = new Elysia({ name: 'bunkhouse/guard' }).macro({
     detail: { [LIMIT_KEY]: 'auth' } as object,
   },
 });
-
-export type { Caller };

@@ -76,7 +76,11 @@ function fromValidation(error: ValidationError): AppError {
   return requestProblems.create('invalid', { faults });
 }
 
-/** The body is the document a pointer points into; other places are named first. */
+/**
+ * The body is the document a pointer points into; other places are named first. Elysia says `property` of a query value that it
+ * could not convert.
+ */
 function pointerOf(type: string, path = ''): string {
-  return type === 'body' ? path : `/${type}${path}`;
+  if (type === 'body') return path;
+  return `/${type === 'property' ? 'query' : type}${path}`;
 }

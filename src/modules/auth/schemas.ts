@@ -1,8 +1,8 @@
 import { t } from 'elysia';
 import { ROLES } from '../../kernel/caller.ts';
-import { Timestamp } from '../../web/schemas.ts';
+import { oneOf, Timestamp } from '../../web/schemas.ts';
 
-const RoleSchema = t.UnionEnum([...ROLES]);
+const RoleSchema = oneOf([...ROLES]);
 
 const Email = t.String({
   maxLength: 254,

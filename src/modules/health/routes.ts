@@ -2,16 +2,17 @@ import { Elysia, t } from 'elysia';
 import type { Caller } from '../../kernel/caller.ts';
 import { accessProblems } from '../../kernel/problems.ts';
 import { guard } from '../../web/guard.ts';
+import { OPTIONAL_SIGN_IN, oneOf } from '../../web/schemas.ts';
 import type { Readiness } from './readiness.ts';
 
 const Row = t.Object({
   name: t.String({ examples: ['database:main'] }),
-  status: t.UnionEnum(['ok', 'degraded', 'down', 'off']),
+  status: oneOf(['ok', 'degraded', 'down', 'off']),
   latencyMs: t.Number(),
   detail: t.Optional(t.String()),
 });
 const ReadinessSchema = t.Object(
-  { status: t.UnionEnum(['ok', 'degraded', 'down']), checks: t.Array(Row) },
+  { status: oneOf(['ok', 'degraded', 'down']), checks: t.Array(Row) },
   { title: 'Readiness' },
 );
 
@@ -70,7 +71,7 @@ export function healthRoutes({ ready, renderMetrics, isMetricsToken }: HealthRou
           operationId: 'metrics',
           summary: 'Metrics for Prometheus',
           description: 'For admins, or with METRICS_TOKEN as Bearer.',
-          security: [{ bearer: [] }],
+          security: OPTIONAL_SIGN_IN,
           responses: {
             200: {
               description: 'Text exposition format 0.0.4.',
