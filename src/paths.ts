@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import type { Config } from './config/load.ts';
+import type { DatabaseLocation } from './db/registry.ts';
 
 /** The running version. */
 export const VERSION: string = manifest.version;
@@ -10,14 +11,21 @@ export function locations(config: Config) {
   const dataDir = resolve(config.dataDir);
   return {
     dataDir,
-    /** A file, or `:memory:`. */
-    databasePath: pathOfUrl(config.databaseUrl) ?? join(dataDir, 'main.db'),
-    objectsDir: pathOfUrl(config.storageUrl) ?? join(dataDir, 'objects'),
+    objectsDir: config.storageUrl === undefined ? join(dataDir, 'objects') : resolve(pathOf(config.storageUrl)),
   };
 }
 
-/** `file:PATH`, where PATH may be relative to the working directory. */
-function pathOfUrl(url: string | undefined): string | null {
-  if (url === undefined || url === ':memory:') return url ?? null;
-  return resolve(url.replace(/^file:(\/\/)?/, ''));
+/** The databases with every path settled, `main` first. */
+export function databaseLocations(config: Config): DatabaseLocation[] {
+  return config.databases.map((database): DatabaseLocation => {
+    if (database.kind === 'memory') return database;
+    if (database.kind === 'remote') throw new Error('a remote database is not offered in this version');
+    const path = database.path === null ? join(config.dataDir, `${database.name}.db`) : database.path;
+    return { ...database, path: resolve(path) };
+  });
+}
+
+/** `file:PATH` or `file:///PATH`, where PATH may be relative to the working directory. */
+function pathOf(url: string): string {
+  return url.replace(/^file:(\/\/)?/, '');
 }

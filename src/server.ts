@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
-import { openEmbeddedDatabase } from './db/embedded.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
+import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
@@ -28,7 +28,7 @@ import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
-import { locations, VERSION } from './paths.ts';
+import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
 import { createApp } from './web/app.ts';
@@ -69,7 +69,7 @@ export const problemTables = [
 /** Picks the drivers, builds the rooms and ties them together. Nothing is opened to the network before `start`. */
 export async function createServer(config: Config): Promise<Server> {
   const clock = systemClock;
-  const { dataDir, databasePath, objectsDir } = locations(config);
+  const { dataDir, objectsDir } = locations(config);
   const secret = config.secret ?? loadOrCreateSecret(dataDir);
   const keys = createKeyring(secret);
   const log = await pinoLogger({
@@ -87,7 +87,8 @@ export async function createServer(config: Config): Promise<Server> {
   const publicUrl = () =>
     config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
 
-  const database = openEmbeddedDatabase({ name: 'main', path: databasePath });
+  const databases = await openDatabases(databaseLocations(config));
+  const database = databases.main;
   const store = diskObjectStore({ root: objectsDir });
   const limiter = memoryRateLimiter(clock);
   const policies = {
@@ -129,7 +130,11 @@ export async function createServer(config: Config): Promise<Server> {
   });
   const health = createHealth({
     checks: [
-      { name: 'database:main', isVital: true, run: () => database.ping().then(() => ({ status: 'ok' })) },
+      ...databases.all.map((each) => ({
+        name: `database:${each.name}`,
+        isVital: each === database,
+        run: () => each.ping().then(() => ({ status: 'ok' as const })),
+      })),
       { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
     ],
     metrics,
@@ -177,7 +182,7 @@ export async function createServer(config: Config): Promise<Server> {
       const applied = await migrate(database, loadMigrations());
       if (applied.length > 0) log.info({ migrations: applied }, 'migrated');
     },
-    stop: () => database.close(),
+    stop: () => databases.close(),
   });
   for (const module of modules) {
     lifecycle.add({

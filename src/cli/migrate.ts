@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
-import { type Command, CommandError, print } from './command.ts';
+import { type Command, print } from './command.ts';
 import { withDatabase } from './open-database.ts';
 
 export const migrateCommand: Command = {
@@ -14,11 +14,10 @@ changes nothing, when an applied migration was edited or one is out of order.`,
       args: [...args],
       options: { database: { type: 'string', default: 'main' }, json: { type: 'boolean', default: false } },
     });
-    if (values.database !== 'main')
-      throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
-    const applied = await withDatabase(loadConfig(process.env), async (_database, names) => names);
-    print(values.json, { database: 'main', applied }, () =>
-      applied.length === 0 ? ['main: up to date'] : applied.map((name) => `main: applied ${name}`),
+    const { database } = values;
+    const applied = await withDatabase(loadConfig(process.env), async (_database, names) => names, database);
+    print(values.json, { database, applied }, () =>
+      applied.length === 0 ? [`${database}: up to date`] : applied.map((name) => `${database}: applied ${name}`),
     );
     return 0;
   },

@@ -1,17 +1,24 @@
 import type { Config } from '../config/load.ts';
-import { openEmbeddedDatabase } from '../db/embedded.ts';
 import { loadMigrations, migrate } from '../db/migrate.ts';
-import { locations } from '../paths.ts';
+import { openDatabase } from '../db/registry.ts';
+import { databaseLocations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
+import { CommandError } from './command.ts';
 
-/** Runs work on the main database, migrated, and closes it. The server may be running on the same file meanwhile. */
+/**
+ * Runs work on a named database, migrated, and closes it. The server may be running on the same file meanwhile, as far as the
+ * engine allows that.
+ */
 export async function withDatabase<T>(
   config: Config,
   work: (database: Database, applied: string[]) => Promise<T>,
+  name = 'main',
 ): Promise<T> {
-  const database = openEmbeddedDatabase({ name: 'main', path: locations(config).databasePath });
+  const location = databaseLocations(config).find((candidate) => candidate.name === name);
+  if (!location) throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
+  const database = await openDatabase(location);
   try {
-    return await work(database, await migrate(database, loadMigrations()));
+    return await work(database, name === 'main' ? await migrate(database, loadMigrations()) : []);
   } finally {
     await database.close();
   }

@@ -1,3 +1,4 @@
+import { secretsOf } from './databases.ts';
 import type { Config } from './load.ts';
 import { SETTINGS } from './schema.ts';
 import type { Setting } from './values.ts';
@@ -35,7 +36,7 @@ export function describeSecrets(config: Config, generatedSecret: string) {
     .map(([name]) => config[name as keyof Config])
     .filter((value): value is string => typeof value === 'string');
   const redactedFields = ['password', 'token', 'secret', 'authorization', 'cookie', 'access_token', 'refresh_token'];
-  return { secrets: [...secrets, generatedSecret], redactedFields };
+  return { secrets: [...secrets, ...secretsOf(config.databases), generatedSecret], redactedFields };
 }
 
 /** Settings that were given although nothing obeys them yet. */

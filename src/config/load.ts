@@ -1,3 +1,4 @@
+import { type DatabaseSettings, readDatabases } from './databases.ts';
 import { SETTINGS } from './schema.ts';
 import { type Setting, ValueFault } from './values.ts';
 
@@ -5,6 +6,8 @@ type ValueOf<S> = S extends Setting<infer Value> ? Value : never;
 
 /** All settings, read and checked. */
 export type Config = { readonly [Name in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Name]> } & {
+  /** `main` first, then the named ones. */
+  readonly databases: readonly DatabaseSettings[];
   /** The settings that were given (not defaulted), by environment variable. */
   readonly given: ReadonlySet<string>;
 };
@@ -48,7 +51,8 @@ export function loadConfig(env: Environment): Config {
     }
   }
 
-  const config = { ...values, given } as unknown as Config;
+  const databases = readDatabases(env, faults);
+  const config = { ...values, databases, given } as unknown as Config;
   if (faults.length === 0) faults.push(...findContradictions(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
@@ -71,9 +75,6 @@ function findContradictions(config: Config): string[] {
   }
   if (config.publicUrl !== undefined && new URL(config.publicUrl).host.length < 4) {
     faults.push('PUBLIC_URL needs a host of at least four characters');
-  }
-  if (config.databaseUrl !== undefined && !/^file:.|^:memory:$/.test(config.databaseUrl)) {
-    faults.push('DATABASE_URL must be file:PATH or :memory: in this version');
   }
   if (config.storageUrl !== undefined && !/^file:./.test(config.storageUrl)) {
     faults.push('STORAGE_URL must be file:PATH in this version');

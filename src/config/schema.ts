@@ -81,7 +81,27 @@ export const SETTINGS = {
   }),
   databaseUrl: text({
     env: ['DATABASE_URL', 'TURSO_DATABASE_URL'],
-    description: 'Main database: `file:PATH` or `:memory:`. Default: `file:DATA_DIR/main.db`.',
+    description:
+      'Main database: `file:PATH`, `:memory:`, or remote (`http:`, `https:`, `ws:`, `wss:`, `libsql:`). Default: ' +
+      '`file:DATA_DIR/main.db`. `DATABASE_<NAME>_URL` adds a named one, with the same suffixes as below.',
+  }),
+  databaseAuthToken: text({
+    env: ['DATABASE_AUTH_TOKEN', 'TURSO_AUTH_TOKEN'],
+    isSecret: true,
+    description: 'Token of a remote database.',
+  }),
+  databaseReplicaPath: path({
+    env: 'DATABASE_REPLICA_PATH',
+    description: 'File of an embedded replica of a remote database: reads are local, writes go to the primary.',
+  }),
+  databaseEngine: text({
+    env: 'DATABASE_ENGINE',
+    description: 'Engine of a `file:` database: `sqlite` (default), or `libsql` for vectors and encryption.',
+  }),
+  databaseEncryptionKey: text({
+    env: 'DATABASE_ENCRYPTION_KEY',
+    isSecret: true,
+    description: 'Encrypts a `file:` database; needs DATABASE_ENGINE=libsql.',
   }),
   storageUrl: text({
     env: 'STORAGE_URL',
@@ -136,18 +156,6 @@ export const SETTINGS = {
     description: 'Least serious level that is written.',
   }),
 
-  databaseAuthToken: text({
-    env: ['DATABASE_AUTH_TOKEN', 'TURSO_AUTH_TOKEN'],
-    isSecret: true,
-    isPlanned: true,
-    description: 'Token of a remote DATABASE_URL.',
-  }),
-  databaseReplicaPath: path({
-    env: 'DATABASE_REPLICA_PATH',
-    isPlanned: true,
-    description: 'File of an embedded replica of a remote DATABASE_URL.',
-  }),
-  databaseEngine: text({ env: 'DATABASE_ENGINE', isPlanned: true, description: 'Engine of a `file:` database.' }),
   backupUrl: text({ env: 'BACKUP_URL', default: 'file:./backups', isPlanned: true, description: 'Where backups go.' }),
   backupSchedule: text({
     env: 'BACKUP_SCHEDULE',

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Client } from '@libsql/core/api';
-
+import type { InStatement } from '@libsql/core/api';
 import { databaseProblems } from '../kernel/problems.ts';
 import type { Database, Queries } from '../ports/database.ts';
+import { asClient, type Engine, type EngineConnection } from './engine.ts';
 import { mapDatabaseError } from './errors.ts';
 import { toQueries } from './queries.ts';
-import { openSqliteClient, type SqliteClient } from './sqlite-client.ts';
+import { sqliteEngine } from './sqlite-engine.ts';
 import { createWalSync } from './wal-sync.ts';
 
 /** How long a write waits for another process that holds the file, in milliseconds. */
@@ -24,6 +24,9 @@ export interface EmbeddedOptions {
   readonly name: string;
   /** File path, or `:memory:`. */
   readonly path: string;
+  readonly engine?: Engine;
+  /** For an engine that can encrypt. */
+  readonly encryptionKey?: string | undefined;
 }
 
 /**
@@ -32,42 +35,50 @@ export interface EmbeddedOptions {
  * Writes that wait together share one commit, each in its own savepoint. The commit itself leaves the disk alone; the log is
  * then flushed off the event loop, and only after that do the writers hear that they are done.
  */
-export function openEmbeddedDatabase({ name, path }: EmbeddedOptions): Database {
+export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Database> {
+  const { name, path, engine = sqliteEngine, encryptionKey } = options;
   const isMemory = path === ':memory:';
-  if (!isMemory) mkdirSync(dirname(path), { recursive: true });
+  if (!isMemory) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
 
-  const writer = openSqliteClient(path);
-  for (const pragma of [
+  const writer = await engine.open({ path, isReadOnly: false, encryptionKey });
+  const setUp = [
+    // Waiting inside SQLite would stop the event loop; `whenFree` waits outside.
     'PRAGMA busy_timeout = 0',
     ...(isMemory ? [] : ['PRAGMA journal_mode = WAL']),
     'PRAGMA synchronous = NORMAL',
     'PRAGMA foreign_keys = ON',
     'PRAGMA temp_store = MEMORY',
     'PRAGMA cache_size = -16000',
-  ]) {
-    retryWhileBusyNow(() => writer.executeNow(pragma));
+  ];
+  let reader: EngineConnection | null = null;
+  try {
+    for (const pragma of setUp) await whenFree(() => writer.execute(pragma));
+    reader = isMemory ? null : await engine.open({ path, isReadOnly: true, encryptionKey });
+    await reader?.execute('PRAGMA busy_timeout = 50');
+    await reader?.execute('PRAGMA query_only = ON');
+  } catch (error) {
+    writer.close();
+    throw mapDatabaseError(error);
   }
-  const reader = isMemory ? null : openSqliteClient(path, { isReadOnly: true });
-  reader?.executeNow('PRAGMA busy_timeout = 1000');
   const walSync = isMemory ? null : createWalSync(`${path}-wal`);
 
-  const tx = toQueries(mapped(writer));
+  const tx = toQueries(asClient(translated(writer)));
   const queue: Job[] = [];
   let draining: Promise<void> | null = null;
   let isClosed = false;
-  let memoryVersion = 0;
+  let ownVersion = 0;
 
   const drain = async () => {
     while (queue.length > 0) {
       const group = queue.splice(0, GROUP_SIZE);
       try {
-        await beginWhenFree(writer);
+        await whenFree(() => writer.execute('BEGIN IMMEDIATE'));
       } catch (error) {
         for (const job of group) job.reject(mapDatabaseError(error));
         continue;
       }
       const done = await runGroup(writer, tx, group);
-      memoryVersion++;
+      ownVersion++;
       // Flushing overlaps with the next group; each writer waits for the flush that began after its commit.
       const settle = () => {
         for (const { job, value } of done) job.resolve(value);
@@ -84,7 +95,7 @@ export function openEmbeddedDatabase({ name, path }: EmbeddedOptions): Database 
 
   return {
     name,
-    read: toQueries(reader ? mapped(reader) : afterWrites(mapped(writer), () => draining)),
+    read: toQueries(asClient(translated(reader ?? afterWrites(writer, () => draining)))),
     write<T>(work: (tx: Queries) => Promise<T>): Promise<T> {
       if (isClosed) return Promise.reject(databaseProblems.create('unavailable'));
       return new Promise<T>((resolve, reject) => {
@@ -92,11 +103,9 @@ export function openEmbeddedDatabase({ name, path }: EmbeddedOptions): Database 
         draining ??= drain();
       });
     },
-    version() {
-      return reader ? reader.dataVersion() : memoryVersion;
-    },
+    version: () => (reader ? reader.dataVersion() : ownVersion),
     async ping() {
-      (reader ?? writer).executeNow('SELECT 1');
+      await translated(reader ?? writer)('SELECT 1');
     },
     async close() {
       if (isClosed) return;
@@ -111,77 +120,53 @@ export function openEmbeddedDatabase({ name, path }: EmbeddedOptions): Database 
 
 /** Runs the jobs of one transaction and commits. Returns those that are committed; the others have been rejected. */
 async function runGroup(
-  writer: SqliteClient,
+  writer: EngineConnection,
   tx: Queries,
   group: readonly Job[],
 ): Promise<{ job: Job; value: unknown }[]> {
-  let done: { job: Job; value: unknown }[] = [];
-  const rejectAll = (error: unknown) => {
-    for (const { job } of done) job.reject(error);
-    done = [];
+  const done: { job: Job; value: unknown }[] = [];
+  const abandon = async (error: unknown) => {
+    const cause = mapDatabaseError(error);
+    for (const job of group) job.reject(cause);
+    // The transaction may be over already.
+    await writer.execute('ROLLBACK').catch(() => undefined);
+    return [];
   };
   for (const job of group) {
     try {
-      writer.executeNow('SAVEPOINT job');
+      await writer.execute('SAVEPOINT job');
       const value = await job.work(tx);
-      writer.executeNow('RELEASE job');
+      await writer.execute('RELEASE job');
       done.push({ job, value });
     } catch (error) {
-      job.reject(mapDatabaseError(error));
       try {
-        writer.executeNow('ROLLBACK TO job');
-        writer.executeNow('RELEASE job');
+        await writer.execute('ROLLBACK TO job');
+        await writer.execute('RELEASE job');
       } catch {
         // SQLite ends the whole transaction by itself on a full disk or an I/O error (lang_transaction.html §3.2): none of
         // the group is committed, and none has heard that it was.
-        const cause = mapDatabaseError(error);
-        for (const each of group) each.reject(cause);
-        rollBackIfOpen(writer);
-        return [];
+        return abandon(error);
       }
+      job.reject(mapDatabaseError(error));
     }
   }
   try {
-    writer.executeNow('COMMIT');
+    await writer.execute('COMMIT');
   } catch (error) {
-    rejectAll(mapDatabaseError(error));
-    rollBackIfOpen(writer);
+    return abandon(error);
   }
   return done;
 }
 
-function rollBackIfOpen(writer: SqliteClient): void {
-  try {
-    writer.executeNow('ROLLBACK');
-  } catch {
-    // The transaction is over already.
-  }
-}
-
-/** Begins a write transaction; while another process holds the file it waits without blocking the event loop. */
-async function beginWhenFree(writer: SqliteClient): Promise<void> {
+/** Tries again while another process holds the file, without blocking the event loop. */
+async function whenFree<T>(work: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + BUSY_DEADLINE_MS;
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 25)) {
     try {
-      writer.executeNow('BEGIN IMMEDIATE');
-      return;
+      return await work();
     } catch (error) {
       if (!isBusy(error) || Date.now() > deadline) throw error;
       await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
-}
-
-/** For the few statements at opening, where nothing else runs yet. */
-function retryWhileBusyNow(work: () => void): void {
-  const deadline = Date.now() + BUSY_DEADLINE_MS;
-  for (;;) {
-    try {
-      work();
-      return;
-    } catch (error) {
-      if (!isBusy(error) || Date.now() > deadline) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
 }
@@ -190,27 +175,25 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^SQLITE_(BUSY|LOCKED)/.test(String(error.code));
 }
 
+type Execute = EngineConnection['execute'];
+
 /** Translates what statements throw at the border. */
-function mapped(client: SqliteClient): Client {
-  return {
-    ...client,
-    execute: async (statement: Parameters<SqliteClient['executeNow']>[0]) => {
-      try {
-        return client.executeNow(statement);
-      } catch (error) {
-        throw mapDatabaseError(error);
-      }
-    },
-  } as Client;
+function translated(connection: Pick<EngineConnection, 'execute'>): Execute {
+  return async (statement: InStatement) => {
+    try {
+      return await connection.execute(statement);
+    } catch (error) {
+      throw mapDatabaseError(error);
+    }
+  };
 }
 
 /** In memory there is one connection: a read waits until no transaction is open, so that it sees committed data only. */
-function afterWrites(client: Client, draining: () => Promise<void> | null): Client {
+function afterWrites(connection: EngineConnection, draining: () => Promise<void> | null) {
   return {
-    ...client,
-    execute: async (statement: Parameters<Client['execute']>[0]) => {
+    async execute(statement: InStatement) {
       for (let busy = draining(); busy; busy = draining()) await busy;
-      return client.execute(statement);
+      return connection.execute(statement);
     },
-  } as Client;
+  };
 }

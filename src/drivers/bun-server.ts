@@ -50,8 +50,9 @@ export function startBunServer(options: BunServerOptions): BunServer {
     fetch(request, server) {
       const host = request.headers.get('host');
       let admitted = request;
-      if (!isHostAllowed(host)) {
-        const url = URL.parse(request.url);
+      // A `Host` that makes no URL leaves a bare path, which would be cut at the wrong place.
+      if (!isHostAllowed(host) || request.url.startsWith('/')) {
+        const url = URL.parse(request.url, 'http://localhost');
         if (!url?.pathname.startsWith('/health/')) return misdirected(randomToken(12), url?.pathname ?? '/');
         // Probes may come with any host; what comes behind sees one that cannot shift the path.
         admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);

@@ -40,8 +40,8 @@ export function parseRange(header: string, size: number): RangeRequest {
     totalBytes += range.last - range.first + 1;
   }
   if (specCount === 0) return WHOLE;
-  // A non-empty suffix of nothing is satisfiable (§14.1.2), but Content-Range cannot express it.
   if (found.length === 0) return { kind: 'unsatisfiable' };
+  // A suffix of nothing is satisfiable (§14.1.2), but Content-Range cannot express it.
   if (size === 0 || totalBytes > size) return WHOLE;
   const ranges = joinOverlaps(found);
   return ranges.length > MAX_PARTS ? WHOLE : { kind: 'parts', ranges: ranges as [ByteRange, ...ByteRange[]] };

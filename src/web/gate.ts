@@ -182,11 +182,14 @@ function soon<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): 
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** The path as sent. Offset 8 is past `http://` and `https://` and before the first slash of any host that is let in. */
+/**
+ * The path as the router will see it. It is cut exactly where Elysia cuts it, so that whatever a URL looks like, the route whose
+ * right is checked is the route that answers.
+ */
 function pathOf(url: string): string {
-  const start = url.indexOf('/', 8);
-  const end = url.indexOf('?', start);
-  return end === -1 ? url.slice(start) : url.slice(start, end);
+  const start = url.indexOf('/', 11);
+  const end = url.indexOf('?', start + 1);
+  return url.substring(start, end === -1 ? undefined : end);
 }
 
 function isSafe(method: string): boolean {

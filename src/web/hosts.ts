@@ -20,13 +20,13 @@ export function createHostCheck({ publicUrl, allowed }: HostRules): (host: strin
     if (host === null || host.length < 4) return false;
     if (names.has(host)) return true;
     const lower = host.toLowerCase();
+    if (!isHost(lower)) return false;
     const name = lower.replace(/:\d+$/, '');
-    return (
-      LOOPBACK.has(name) || name.endsWith('.localhost') || names.has(lower) || names.has(name) || (any && isHost(lower))
-    );
+    return any || LOOPBACK.has(name) || name.endsWith('.localhost') || names.has(lower) || names.has(name);
   };
 }
 
+/** With anything else in it the runtime would hand on a URL without a host. */
 function isHost(host: string): boolean {
   return /^[a-z0-9._-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/.test(host);
 }

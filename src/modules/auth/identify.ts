@@ -27,7 +27,7 @@ interface Verified {
   readAt: number;
 }
 
-/** Verified tokens that are remembered; about 10 MB when full. */
+/** Verified tokens of each kind that are remembered; about 10 MB when full. */
 const CACHE_SIZE = 10_000;
 /** How long a caller is believed when the database cannot tell whether anything changed. */
 const BLIND_TRUST_MS = 1_000;
@@ -43,9 +43,11 @@ const SERVER: ServerCaller = { kind: 'server', id: 'server', role: 'admin' };
 export function createIdentify(options: IdentifyOptions): (request: Request) => Identity | Promise<Identity> {
   const { database, clock, accessTokens, cookieTokens, findStanding } = options;
   const serverKey = options.serverKey === undefined ? null : Buffer.from(options.serverKey);
-  const cache = new LruMap<string, Verified>(CACHE_SIZE);
+  // One for each kind: a token that was good as a cookie is none as Bearer.
+  const caches = { bearer: new LruMap<string, Verified>(CACHE_SIZE), cookie: new LruMap<string, Verified>(CACHE_SIZE) };
 
   const fromToken = async (token: string, via: UserCaller['via']): Promise<Identity> => {
+    const cache = caches[via];
     const cached = cache.get(token);
     const claims = cached?.claims ?? (await (via === 'cookie' ? cookieTokens : accessTokens).verify(token));
     if (!claims || claims.exp * 1000 <= clock.now()) {
@@ -63,8 +65,8 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
   };
 
   /** The answer when nothing has to be waited for. */
-  const fromCache = (token: string): Identity | null => {
-    const entry = cache.get(token);
+  const fromCache = (token: string, via: UserCaller['via']): Identity | null => {
+    const entry = caches[via].get(token);
     if (!entry?.caller || entry.claims.exp * 1000 <= clock.now()) return null;
     const version = database.version();
     const isCurrent = version === null ? clock.now() - entry.readAt < BLIND_TRUST_MS : version === entry.version;
@@ -77,10 +79,10 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
       const token = /^Bearer +([^ ]+) *$/i.exec(header)?.[1];
       if (token === undefined) return NOBODY;
       if (serverKey && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
-      return fromCache(token) ?? fromToken(token, 'bearer');
+      return fromCache(token, 'bearer') ?? fromToken(token, 'bearer');
     }
     const cookie = readSessionCookie(request.headers.get('cookie'));
-    return cookie === null ? NOBODY : (fromCache(cookie) ?? fromToken(cookie, 'cookie'));
+    return cookie === null ? NOBODY : (fromCache(cookie, 'cookie') ?? fromToken(cookie, 'cookie'));
   };
 }
 

@@ -8,7 +8,7 @@ import { users } from '../../../src/db/schema/auth.ts';
 import { startBunServer } from '../../../src/drivers/bun-server.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
 import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
-import type { Caller, Role } from '../../../src/kernel/caller.ts';
+import type { Role } from '../../../src/kernel/caller.ts';
 import { createEvents, type Events } from '../../../src/kernel/events.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { accessProblems } from '../../../src/kernel/problems.ts';
@@ -19,7 +19,7 @@ import type { Logger } from '../../../src/ports/logger.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
-import { createGate } from '../../../src/web/gate.ts';
+import { createGate, type Identity } from '../../../src/web/gate.ts';
 
 const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const satisfies Record<string, Role>;
 export type Person = keyof typeof PEOPLE;
@@ -39,7 +39,7 @@ export interface UploadsOptions {
 export async function openUploads(options: UploadsOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'bunkhouse-uploads-'));
   const objects = join(directory, 'objects');
-  const plainDatabase = openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') });
+  const plainDatabase = await openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') });
   await migrate(plainDatabase, loadMigrations());
   const ids = { alice: uuidv7(), bob: uuidv7(), root: uuidv7() };
   await plainDatabase.write(async (tx) => {
@@ -158,18 +158,16 @@ const silentLog: Logger = {
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
-  child: () => silentLog,
+  line: () => undefined, child: () => silentLog,
   flush: () => undefined,
 };
 
-function identify(request: Request, ids: Record<Person, string>): { caller: Caller | null; fault: null | Error } & {
-  fault: ReturnType<typeof accessProblems.create> | null;
-} {
+function identify(request: Request, ids: Record<Person, string>): Identity {
   const token = /^Bearer (\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
   if (token === undefined) return { caller: null, fault: null };
   if (token === 'server') return { caller: { kind: 'server', id: 'server', role: 'admin' }, fault: null };
   if (!(token in PEOPLE)) return { caller: null, fault: accessProblems.create('invalid-token') };
   const person = token as Person;
   const { id, role } = { id: ids[person], role: PEOPLE[person] };
-  return { caller: { kind: 'user', id, role, email: `${person}@example.org`, sessionId: 's', via: 'bearer' }, fault: null };
+  return { caller: { kind: 'user', id, role, sessionId: 's', via: 'bearer' }, fault: null };
 }
