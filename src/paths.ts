@@ -11,6 +11,8 @@ export function locations(config: Config) {
   const dataDir = resolve(config.dataDir);
   return {
     dataDir,
+    /** Copies of databases from before a migration. */
+    snapshotDir: join(dataDir, 'snapshots'),
     objectsDir: config.storageUrl === undefined ? join(dataDir, 'objects') : resolve(pathOf(config.storageUrl)),
   };
 }

@@ -69,7 +69,7 @@ export const problemTables = [
 /** Picks the drivers, builds the rooms and ties them together. Nothing is opened to the network before `start`. */
 export async function createServer(config: Config): Promise<Server> {
   const clock = systemClock;
-  const { dataDir, objectsDir } = locations(config);
+  const { dataDir, objectsDir, snapshotDir } = locations(config);
   const secret = config.secret ?? loadOrCreateSecret(dataDir);
   const keys = createKeyring(secret);
   const log = await pinoLogger({
@@ -179,7 +179,7 @@ export async function createServer(config: Config): Promise<Server> {
   lifecycle.add({
     name: 'database',
     start: async () => {
-      const applied = await migrate(database, loadMigrations());
+      const applied = await migrate(database, loadMigrations(), { snapshotDir });
       if (applied.length > 0) log.info({ migrations: applied }, 'migrated');
     },
     stop: () => databases.close(),

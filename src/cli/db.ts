@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { sql } from 'drizzle-orm';
 import { loadConfig } from '../config/load.ts';
+import { readHistory } from '../db/migrate.ts';
 import { databaseLocations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
 import { type Command, CommandError, print, table } from './command.ts';
@@ -32,8 +32,5 @@ export const dbCommand: Command = {
 
 /** The newest migration of a database of ours; null for one that has none. */
 async function readMigration(database: Database): Promise<string | null> {
-  const [table] = await database.read.values(sql`SELECT 1 FROM sqlite_schema WHERE name = 'bunkhouse_migrations'`);
-  if (!table) return null;
-  const [row] = await database.read.values<[string]>(sql`SELECT max(name) FROM bunkhouse_migrations`);
-  return row?.[0] ?? null;
+  return (await readHistory(database)).at(-1)?.[0] ?? null;
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../config/load.ts';
 import { loadMigrations, migrate } from '../db/migrate.ts';
 import { openDatabase } from '../db/registry.ts';
-import { databaseLocations } from '../paths.ts';
+import { databaseLocations, locations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
 import { CommandError } from './command.ts';
 
@@ -18,7 +18,10 @@ export async function withDatabase<T>(
   if (!location) throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
   const database = await openDatabase(location);
   try {
-    return await work(database, name === 'main' ? await migrate(database, loadMigrations()) : []);
+    return await work(
+      database,
+      name === 'main' ? await migrate(database, loadMigrations(), { snapshotDir: locations(config).snapshotDir }) : [],
+    );
   } finally {
     await database.close();
   }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { InStatement } from '@libsql/core/api';
 import { databaseProblems } from '../kernel/problems.ts';
-import type { Database, Queries } from '../ports/database.ts';
+import { ConstraintError, type Database, type Queries } from '../ports/database.ts';
 import { asClient, type Engine, type EngineConnection } from './engine.ts';
 import { mapDatabaseError } from './errors.ts';
 import { toQueries } from './queries.ts';
@@ -16,6 +16,8 @@ const GROUP_SIZE = 64;
 
 interface Job {
   readonly work: (tx: Queries) => Promise<unknown>;
+  /** Runs in a transaction of its own, in which foreign keys are not enforced. */
+  readonly isMigration: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -67,18 +69,34 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
   let draining: Promise<void> | null = null;
   let isClosed = false;
   let ownVersion = 0;
+  /** Asked of SQLite once in a turn of the event loop; null when it has to be asked again. */
+  let turnVersion: number | null = null;
+  const forgetVersion = () => {
+    turnVersion = null;
+  };
+  const readVersion = (connection: EngineConnection): number | null => {
+    if (turnVersion !== null) return turnVersion;
+    turnVersion = connection.dataVersion();
+    if (turnVersion !== null) setImmediate(forgetVersion);
+    return turnVersion;
+  };
 
   const drain = async () => {
     while (queue.length > 0) {
-      const group = queue.splice(0, GROUP_SIZE);
+      const group = takeGroup(queue);
+      const isMigration = group[0]?.isMigration ?? false;
       try {
+        // A no-op inside a transaction, so it stands before.
+        if (isMigration) await writer.execute('PRAGMA foreign_keys = OFF');
         await whenFree(() => writer.execute('BEGIN IMMEDIATE'));
       } catch (error) {
         for (const job of group) job.reject(mapDatabaseError(error));
         continue;
       }
       const done = await runGroup(writer, tx, group);
+      if (isMigration) await writer.execute('PRAGMA foreign_keys = ON');
       ownVersion++;
+      forgetVersion();
       // Flushing overlaps with the next group; each writer waits for the flush that began after its commit.
       const settle = () => {
         for (const { job, value } of done) job.resolve(value);
@@ -93,17 +111,26 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
     draining = null;
   };
 
+  const enqueue = <T>(work: (tx: Queries) => Promise<T>, isMigration: boolean): Promise<T> => {
+    if (isClosed) return Promise.reject(databaseProblems.create('unavailable'));
+    return new Promise<T>((resolve, reject) => {
+      queue.push({ work, isMigration, resolve: resolve as (value: unknown) => void, reject });
+      draining ??= drain();
+    });
+  };
+
   return {
     name,
     read: toQueries(asClient(translated(reader ?? afterWrites(writer, () => draining)))),
-    write<T>(work: (tx: Queries) => Promise<T>): Promise<T> {
-      if (isClosed) return Promise.reject(databaseProblems.create('unavailable'));
-      return new Promise<T>((resolve, reject) => {
-        queue.push({ work, resolve: resolve as (value: unknown) => void, reject });
-        draining ??= drain();
-      });
-    },
-    version: () => (reader ? reader.dataVersion() : ownVersion),
+    write: (work) => enqueue(work, false),
+    migrate: (statements) =>
+      enqueue(async () => {
+        for (const { sql, args = [] } of statements) await writer.execute({ sql, args: [...args] });
+        const { rows } = await writer.execute('PRAGMA foreign_key_check');
+        if (rows.length > 0) throw new ConstraintError('foreign-key');
+      }, true),
+    ...(isMemory ? {} : { snapshot: (target) => snapshot(engine, path, target, encryptionKey) }),
+    version: () => (reader ? readVersion(reader) : ownVersion),
     async ping() {
       await translated(reader ?? writer)('SELECT 1');
     },
@@ -156,6 +183,30 @@ async function runGroup(
     return abandon(error);
   }
   return done;
+}
+
+/** The writes at the head of the queue that share a commit; a migration shares its with nobody. */
+function takeGroup(queue: Job[]): Job[] {
+  if (queue[0]?.isMigration) return queue.splice(0, 1);
+  const next = queue.findIndex(({ isMigration }) => isMigration);
+  return queue.splice(0, Math.min(GROUP_SIZE, next === -1 ? queue.length : next));
+}
+
+/** On a connection of its own, so that neither writer nor reader waits for it. */
+async function snapshot(
+  engine: Engine,
+  path: string,
+  target: string,
+  encryptionKey: string | undefined,
+): Promise<void> {
+  const connection = await engine.open({ path, isReadOnly: true, encryptionKey });
+  try {
+    await connection.execute({ sql: 'VACUUM INTO ?', args: [target] });
+  } catch (error) {
+    throw mapDatabaseError(error);
+  } finally {
+    connection.close();
+  }
 }
 
 /** Tries again while another process holds the file, without blocking the event loop. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
-import type { Database } from '../ports/database.ts';
+import { ConstraintError, type Database, type SqlStatement } from '../ports/database.ts';
 
 /** A numbered SQL file: `0001_name.sql`, statements parted by `--> statement-breakpoint`. */
 export interface Migration {
@@ -38,27 +38,78 @@ export function loadMigrations(directory: string = OWN_MIGRATIONS): Migration[] 
     });
 }
 
+const HISTORY = `CREATE TABLE IF NOT EXISTS bunkhouse_migrations (
+  name text PRIMARY KEY NOT NULL, hash text NOT NULL, applied_at integer NOT NULL)`;
+
+export interface MigrateOptions {
+  /** Where a copy of the database is kept before it is changed; none is made of a database that is new. */
+  readonly snapshotDir?: string | undefined;
+}
+
 /**
- * Applies what is pending, all in one transaction, which is also the lock: a second starter waits, then finds nothing to do.
+ * Applies what is pending, in one transaction. Two machines that start at once are kept apart by the history itself: the second
+ * finds its first entry taken, nothing of it is applied, and it looks again.
  * @returns the names that were applied.
- * @throws MigrationError when an applied file was edited or is gone, or a new one sorts before an applied one.
+ * @throws MigrationError when an applied file was edited or is gone, a new one sorts before an applied one, or a migration would
+ * leave rows that refer to nothing.
  */
-export async function migrate(database: Database, migrations: readonly Migration[]): Promise<string[]> {
-  return database.write(async (tx) => {
-    await tx.run(sql`CREATE TABLE IF NOT EXISTS bunkhouse_migrations (
-      name text PRIMARY KEY NOT NULL, hash text NOT NULL, applied_at integer NOT NULL)`);
-    const applied = await tx.values<[string, string]>(sql`SELECT name, hash FROM bunkhouse_migrations ORDER BY name`);
-    const pending = findPending(applied, migrations);
-    for (const migration of pending) {
-      for (const statement of migration.statements) await tx.run(sql.raw(statement));
-      await tx.run(sql`INSERT INTO bunkhouse_migrations VALUES (${migration.name}, ${migration.hash}, ${Date.now()})`);
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  { snapshotDir }: MigrateOptions = {},
+): Promise<string[]> {
+  const applied = await readHistory(database);
+  const pending = findPending(applied, migrations);
+  if (pending.length === 0) return [];
+  if (snapshotDir !== undefined && applied.length > 0) await keepSnapshot(database, snapshotDir, applied);
+
+  const statements: SqlStatement[] = pending.flatMap(({ name, hash, statements }) => [
+    {
+      sql: 'INSERT INTO bunkhouse_migrations (name, hash, applied_at) VALUES (?, ?, ?)',
+      args: [name, hash, Date.now()],
+    },
+    ...statements.map((sql) => ({ sql })),
+  ]);
+  try {
+    await database.migrate([{ sql: HISTORY }, ...statements]);
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error;
+    if (error.kind === 'foreign-key') {
+      throw new MigrationError('the migrations would leave rows that refer to rows that do not exist', {
+        cause: error,
+      });
     }
-    if (pending.length > 0) {
-      const broken = await tx.values(sql`PRAGMA foreign_key_check`);
-      if (broken.length > 0) throw new MigrationError(`${broken.length} rows would refer to rows that do not exist`);
-    }
-    return pending.map(({ name }) => name);
-  });
+    const isTaken = findPending(await readHistory(database), migrations).length < pending.length;
+    if (!isTaken) throw error;
+    return migrate(database, migrations, { snapshotDir });
+  }
+  return pending.map(({ name }) => name);
+}
+
+/** Names and hashes of what was applied, in order; none for a new database. */
+export async function readHistory(database: Database): Promise<[string, string][]> {
+  const [table] = await database.read.values(sql`SELECT 1 FROM sqlite_schema WHERE name = 'bunkhouse_migrations'`);
+  if (!table) return [];
+  return database.read.values<[string, string]>(sql`SELECT name, hash FROM bunkhouse_migrations ORDER BY name`);
+}
+
+/** How many copies are kept for each database. */
+const SNAPSHOTS_KEPT = 3;
+
+async function keepSnapshot(
+  database: Database,
+  directory: string,
+  applied: readonly [string, string][],
+): Promise<void> {
+  if (!database.snapshot) return;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const prefix = `${database.name}-`;
+  const stamp = new Date().toISOString().replace(/[:.]/g, '-');
+  await database.snapshot(join(directory, `${prefix}${stamp}-after-${applied.at(-1)?.[0]}.db`));
+  const kept = readdirSync(directory)
+    .filter((file) => file.startsWith(prefix))
+    .sort();
+  for (const file of kept.slice(0, -SNAPSHOTS_KEPT)) rmSync(join(directory, file));
 }
 
 function findPending(applied: readonly [string, string][], migrations: readonly Migration[]): Migration[] {

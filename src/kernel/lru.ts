@@ -1,38 +1,47 @@
-/** A map that forgets what was used longest ago, so that no number of distinct keys can grow it past its bound. */
+/**
+ * A map that forgets what was not used for long, so that no number of distinct keys can grow it past its bound. It keeps two
+ * generations: what is read moves into the young one; when that is full the old one is forgotten. A hit among the young
+ * costs a plain lookup, which a list in exact order of use would not.
+ */
 export class LruMap<Key, Value> {
-  readonly #entries = new Map<Key, Value>();
-  readonly #capacity: number;
+  #young = new Map<Key, Value>();
+  #old = new Map<Key, Value>();
+  readonly #generation: number;
 
+  /** @param capacity most entries that are held at any time; at least the last half of them used are still there. */
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.#generation = Math.max(1, Math.ceil(capacity / 2));
   }
 
+  /** How many entries are held; one that lives in both generations counts once. */
   get size(): number {
-    return this.#entries.size;
+    let size = this.#young.size;
+    for (const key of this.#old.keys()) if (!this.#young.has(key)) size++;
+    return size;
   }
 
   get(key: Key): Value | undefined {
-    const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    return value;
+    const young = this.#young.get(key);
+    if (young !== undefined) return young;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
   }
 
   set(key: Key, value: Value): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size > this.#capacity) {
-      const oldest = this.#entries.keys().next();
-      if (!oldest.done) this.#entries.delete(oldest.value);
-    }
+    this.#young.set(key, value);
+    if (this.#young.size < this.#generation) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 
   delete(key: Key): void {
-    this.#entries.delete(key);
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#young.clear();
+    this.#old.clear();
   }
 }

@@ -16,6 +16,13 @@ export interface Database {
    */
   write<T>(work: (tx: Queries) => Promise<T>): Promise<T>;
   /**
+   * Runs statements as one transaction, alone and with foreign keys not enforced, as rebuilding a table needs
+   * (https://sqlite.org/lang_altertable.html §7). Rolled back, with a throw, when rows would be left that refer to nothing.
+   */
+  migrate(statements: readonly SqlStatement[]): Promise<void>;
+  /** Writes a consistent copy of the whole database to a file that does not exist yet; engines without files have none. */
+  snapshot?(path: string): Promise<void>;
+  /**
    * A number that differs after anybody, in any process, committed a change; `null` when the engine cannot tell
    * cheaply. What was read under one version is still true while the version stands.
    */
@@ -24,6 +31,12 @@ export interface Database {
   ping(): Promise<void>;
   /** Finishes the queue and lets go of the file or connection. */
   close(): Promise<void>;
+}
+
+export interface SqlStatement {
+  readonly sql: string;
+  /** By position. */
+  readonly args?: readonly (string | number | null)[];
 }
 
 /** Drizzle over whatever engine: what both a database and a transaction can do. */

@@ -1,5 +1,7 @@
 /** Cross-origin reads by web pages (https://fetch.spec.whatwg.org/#http-cors-protocol). */
 export interface Cors {
+  /** Whether any origin is allowed at all. */
+  readonly isOn: boolean;
   /** Adds what a page of an allowed origin needs to read the answer. */
   decorate(origin: string | null, headers: Headers): void;
   /** Headers of the answer to a preflight; the origin's own come from {@link decorate}. */
@@ -16,8 +18,8 @@ export function createCors(origins: readonly string[]): Cors {
   const allowed = new Set(origins);
   const any = allowed.has('*');
   return {
+    isOn: origins.length > 0,
     decorate(origin, headers) {
-      if (origins.length === 0) return;
       headers.append('vary', 'Origin');
       if (origin === null) return;
       if (allowed.has(origin)) {

@@ -165,7 +165,7 @@ export function createGate(options: GateOptions): Gate {
     headers.set('x-request-id', context.id);
     if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
     setSecurityHeaders(headers, options.isProduction && context.isSecure);
-    cors.decorate(request.headers.get('origin'), headers);
+    if (cors.isOn) cors.decorate(request.headers.get('origin'), headers);
     if (options.isDraining()) headers.set('connection', 'close');
   }
 }

@@ -97,7 +97,7 @@ describe('registering', () => {
     const answer = await call('POST', '/api/auth/register', {
       json: { email, password: PASSWORD, role: 'admin', emailVerified: true, id: 'root', tokenEpoch: 9 },
     });
-    if (answer.status === 422) return;
+    expect(answer.status).toBe(201);
     expect(answer.json['user']).toMatchObject({ role: 'user', emailVerified: false });
     expect((await call('GET', '/api/users', { token: String(answer.json['access_token']) })).status).toBe(403);
   });
@@ -736,7 +736,7 @@ describe('bodies', () => {
     const body = `{"email":"${email}","password":"${PASSWORD}","__proto__":{"role":"admin","polluted":true},
       "constructor":{"prototype":{"polluted":true}}}`;
     const answer = await call('POST', '/api/auth/register', { body, headers: { 'content-type': 'application/json' } });
-    expect([201, 400, 422]).toContain(answer.status);
+    expect(answer.json['user']).toMatchObject({ email, role: 'user' });
     expect(answer.text).not.toContain('polluted');
     const { access_token: token } = await register(call, newEmail('after'));
     const own = await me(token);

@@ -15,11 +15,11 @@ import { accessProblems } from '../../../src/kernel/problems.ts';
 import { createUploads } from '../../../src/modules/uploads/index.ts';
 import { systemClock } from '../../../src/ports/clock.ts';
 import type { Database } from '../../../src/ports/database.ts';
-import type { Logger } from '../../../src/ports/logger.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
 import { createGate, type Identity } from '../../../src/web/gate.ts';
+import { recordingLog } from '../../support/fakes.ts';
 
 const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const satisfies Record<string, Role>;
 export type Person = keyof typeof PEOPLE;
@@ -52,6 +52,7 @@ export async function openUploads(options: UploadsOptions = {}) {
   const database = options.wrapDatabase?.(plainDatabase) ?? plainDatabase;
   const plainStore = diskObjectStore({ root: objects });
   const store = options.wrapStore?.(plainStore) ?? plainStore;
+  const log = recordingLog();
   const told: { name: string; event: unknown }[] = [];
   const faults: unknown[] = [];
   const events = createEvents((error) => faults.push(error));
@@ -63,7 +64,7 @@ export async function openUploads(options: UploadsOptions = {}) {
     store,
     clock: systemClock,
     events,
-    log: silentLog,
+    log,
     limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
   });
   const gate = createGate({
@@ -102,7 +103,8 @@ export async function openUploads(options: UploadsOptions = {}) {
     database: plainDatabase,
     store: plainStore,
     module,
-    port: server.port,
+    url: server.url,
+    log,
     request,
     /** Uploads one file and gives its description. */
     async upload(person: Person, name: string, content: BlobPart, fields: Record<string, string> = {}) {
@@ -144,30 +146,13 @@ export async function listFiles(directory: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-/** Resolves when the condition holds; fails when it does not come to hold. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('the condition did not come to hold');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-const silentLog: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  line: () => undefined, child: () => silentLog,
-  flush: () => undefined,
-};
-
 function identify(request: Request, ids: Record<Person, string>): Identity {
   const token = /^Bearer (\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
   if (token === undefined) return { caller: null, fault: null };
   if (token === 'server') return { caller: { kind: 'server', id: 'server', role: 'admin' }, fault: null };
   if (!(token in PEOPLE)) return { caller: null, fault: accessProblems.create('invalid-token') };
   const person = token as Person;
-  const { id, role } = { id: ids[person], role: PEOPLE[person] };
-  return { caller: { kind: 'user', id, role, sessionId: 's', via: 'bearer' }, fault: null };
+  const [id, role] = [ids[person], PEOPLE[person]];
+  const account = { id, role, email: `${person}@example.org`, name: '', emailVerified: false, createdAt: '' };
+  return { caller: { kind: 'user', id, role, account, sessionId: 's', via: 'bearer' }, fault: null };
 }
