@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 export interface WalSync {
   /** Resolves when everything committed before the call is on the disk. Calls that wait together share one flush. */
@@ -17,7 +18,10 @@ export function createWalSync(path: string): WalSync {
   let next: Promise<void> | null = null;
 
   const sync = async () => {
-    handle ??= await open(path, 'r');
+    if (!handle) {
+      handle = await open(path, 'r');
+      await syncDirectory(dirname(path));
+    }
     await handle.datasync();
   };
   const start = () => {
@@ -44,4 +48,14 @@ export function createWalSync(path: string): WalSync {
       await handle?.close();
     },
   };
+}
+
+/** SQLite creates the log without flushing the folder's entry for it; until then a power cut could take the whole file. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }

@@ -13,12 +13,14 @@ export function limitBody(request: Request, route: RouteEntry, maxBytes: number)
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge();
   if (declared === '0') return request;
   if (route.consumes !== null) {
-    const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-    if (type !== route.consumes) {
+    const sent = request.headers.get('content-type') ?? '';
+    if (sent.split(';', 1)[0]?.trim().toLowerCase() !== route.consumes) {
       throw requestProblems.create('unsupported-media-type', {
         detail: `This address takes a body of type ${route.consumes}.`,
       });
     }
+    // Media types are the same in any case (RFC 9110 §8.3.1); the parser knows one.
+    if (!sent.startsWith(route.consumes)) request.headers.set('content-type', route.consumes);
   }
   return declared === null ? readBounded(request, maxBytes) : request;
 }

@@ -42,6 +42,15 @@ export function isUnexpected(thrown: unknown): boolean {
 
 /** The problem behind anything thrown. */
 export function toAppError(thrown: unknown): AppError {
+  try {
+    return classify(thrown);
+  } catch {
+    // Even looking at a foreign value can throw.
+    return serverProblems.create('internal', { cause: thrown });
+  }
+}
+
+function classify(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof ValidationError) return fromValidation(thrown);
   if (thrown instanceof ParseError) return requestProblems.create('malformed-json');

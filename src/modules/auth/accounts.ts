@@ -52,6 +52,8 @@ export interface Accounts {
   setRights(id: string, rights: { readonly role?: Role; readonly disabled?: boolean }): Promise<UserRow>;
   /** Ends every login of the user; `also` runs in the same transaction. */
   setPassword<T>(id: string, password: string, also: (tx: Queries, user: UserRow) => Promise<T>): Promise<T>;
+  /** Hashes a password that was right once more, with the parameters in force, unless it was changed meanwhile. */
+  renewHash(user: UserRow, password: string): Promise<void>;
   /** Takes all that the account owns. Throws `auth/user-not-found`, `auth/last-admin`. */
   remove(id: string): Promise<void>;
 }
@@ -155,6 +157,13 @@ export function createAccounts({ database, clock, events, hasher }: AccountOptio
       });
       events.emit('auth/sessions-revoked', { userId: id, sessionId: null });
       return result;
+    },
+    async renewHash({ id, passwordHash: outdated }, password) {
+      const passwordHash = await hasher.hash(password);
+      await database.write(async (tx) => {
+        const user = await findUser(tx, id);
+        if (user?.passwordHash === outdated) await updateUser(tx, id, { passwordHash }, clock.now());
+      });
     },
     async remove(id) {
       await database.write(async (tx) => {

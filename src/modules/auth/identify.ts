@@ -76,14 +76,20 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
   return (request) => {
     const header = request.headers.get('authorization');
     if (header !== null) {
-      const token = /^Bearer +([^ ]+) *$/i.exec(header)?.[1];
-      if (token === undefined) return NOBODY;
+      const token = bearerOf(header);
+      if (token === null) return NOBODY;
       if (serverKey && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
       return fromCache(token, 'bearer') ?? fromToken(token, 'bearer');
     }
     const cookie = readSessionCookie(request.headers.get('cookie'));
     return cookie === null ? NOBODY : (fromCache(cookie, 'cookie') ?? fromToken(cookie, 'cookie'));
   };
+}
+
+/** The credentials of scheme Bearer (RFC 6750 §2.1); null for another scheme. */
+function bearerOf(header: string): string | null {
+  if (header.startsWith('Bearer ') && !header.includes(' ', 7)) return header.slice(7) || null;
+  return /^Bearer +([^ ]+) *$/i.exec(header)?.[1] ?? null;
 }
 
 function rejected(): Identity {

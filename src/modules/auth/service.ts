@@ -69,6 +69,7 @@ export function createAuthService({
     async signIn(email, password) {
       limitAccount(normalizeEmail(email));
       const user = await checkPassword(await accounts.findByEmail(email), password);
+      if (hasher.isOutdated(user.passwordHash)) await accounts.renewHash(user, password);
       return sessions.begin(user);
     },
 

@@ -2,6 +2,7 @@ import { and, count, desc, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
 import { refreshTokens, sessions, users } from '../../db/schema/auth.ts';
 import type { Account, Role } from '../../kernel/caller.ts';
 import type { Database, Queries } from '../../ports/database.ts';
+import { preparedQuery } from '../../ports/prepared.ts';
 
 export type UserRow = typeof users.$inferSelect;
 
@@ -17,34 +18,49 @@ export function toAccount(user: UserRow): Account {
   return { id, email, name, role, emailVerified, createdAt: new Date(createdAt).toISOString() };
 }
 
-/** Queries that run many times a second are prepared once. */
-export function createAuthReads(database: Database) {
-  const standing = database.read
+const standingOf = preparedQuery((queries) =>
+  queries
     .select({ user: users, sessionRevokedAt: sessions.revokedAt, sessionExpiresAt: sessions.expiresAt })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
     .where(eq(sessions.id, sql.placeholder('sessionId')))
-    .prepare();
+    .prepare(),
+);
+const byId = preparedQuery((queries) =>
+  queries
+    .select()
+    .from(users)
+    .where(eq(users.id, sql.placeholder('id')))
+    .prepare(),
+);
+const byEmail = preparedQuery((queries) =>
+  queries
+    .select()
+    .from(users)
+    .where(eq(users.email, sql.placeholder('email')))
+    .prepare(),
+);
+
+export function createAuthReads({ read }: Database) {
   return {
-    findStanding: (sessionId: string): Promise<Standing | undefined> => standing.get({ sessionId }),
-    findUser: (id: string) => findUser(database.read, id),
-    findUserByEmail: (email: string): Promise<UserRow | undefined> =>
-      database.read.select().from(users).where(eq(users.email, email)).get(),
+    findStanding: (sessionId: string): Promise<Standing | undefined> => standingOf(read).get({ sessionId }),
+    findUser: (id: string) => findUser(read, id),
+    findUserByEmail: (email: string): Promise<UserRow | undefined> => byEmail(read).get({ email }),
     /** Newest first, those older than the cursor's id. */
     listUsers: (limit: number, beforeId: string | null): Promise<UserRow[]> =>
-      database.read
+      read
         .select()
         .from(users)
         .where(beforeId === null ? undefined : lt(users.id, beforeId))
         .orderBy(desc(users.id))
         .limit(limit)
         .all(),
-    hasAdmin: () => hasAdmin(database.read),
+    hasAdmin: () => hasAdmin(read),
   };
 }
 
-export async function findUser(db: Queries, id: string): Promise<UserRow | undefined> {
-  return db.select().from(users).where(eq(users.id, id)).get();
+export async function findUser(queries: Queries, id: string): Promise<UserRow | undefined> {
+  return byId(queries).get({ id });
 }
 
 export async function hasAdmin(db: Queries): Promise<boolean> {

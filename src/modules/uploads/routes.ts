@@ -29,10 +29,7 @@ export function uploadRoutes(service: UploadService) {
   };
   const sendContent = async (request: Request, id: string, isDownload: boolean) => {
     const file = await getReadable(request, id);
-    // HEAD arrives here as GET, since Elysia would answer it by reading the body of GET to the end.
-    const { method } = contextOf(request);
-    const asked = method === request.method ? request : new Request(request.url, { method, headers: request.headers });
-    return serveFile(asked, file, isDownload, (range) => service.open(file, range));
+    return serveFile(request, file, isDownload, (range) => service.open(file, range));
   };
 
   return new Elysia({ name: 'uploads', prefix: '/api/files' })

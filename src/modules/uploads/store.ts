@@ -1,20 +1,62 @@
-import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import { doomedObjects, files, fileUsage } from '../../db/schema/uploads.ts';
 import type { Queries } from '../../ports/database.ts';
+import { preparedQuery } from '../../ports/prepared.ts';
 
 /** A file as the database has it. */
 export type FileRecord = typeof files.$inferSelect;
 
+const byId = preparedQuery((queries) =>
+  queries
+    .select()
+    .from(files)
+    .where(eq(files.id, sql.placeholder('id')))
+    .limit(1)
+    .prepare(),
+);
+const byName = preparedQuery((queries) =>
+  queries
+    .select()
+    .from(files)
+    .where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name'))))
+    .orderBy(desc(files.id))
+    .limit(1)
+    .prepare(),
+);
+const usage = preparedQuery((queries) =>
+  queries
+    .select({ bytes: fileUsage.bytes })
+    .from(fileUsage)
+    .where(eq(fileUsage.userId, sql.placeholder('userId')))
+    .prepare(),
+);
+const insertion = preparedQuery((queries) =>
+  queries
+    .insert(files)
+    .values({
+      id: sql.placeholder('id'),
+      ownerId: sql.placeholder('ownerId'),
+      name: sql.placeholder('name'),
+      size: sql.placeholder('size'),
+      type: sql.placeholder('type'),
+      sha256: sql.placeholder('sha256'),
+      visibility: sql.placeholder('visibility'),
+      objectKey: sql.placeholder('objectKey'),
+      createdAt: sql.placeholder('createdAt'),
+      updatedAt: sql.placeholder('updatedAt'),
+    })
+    .prepare(),
+);
+
 /** Every query of this module; reads take `database.read` or a transaction, writes a transaction. */
 export const fileStore = {
   async find(queries: Queries, id: string): Promise<FileRecord | null> {
-    return (await queries.select().from(files).where(eq(files.id, id)).limit(1))[0] ?? null;
+    return (await byId(queries).get({ id })) ?? null;
   },
 
   /** The newest of an owner's files of that name. */
   async findByName(queries: Queries, ownerId: string, name: string): Promise<FileRecord | null> {
-    const isNamed = and(eq(files.ownerId, ownerId), eq(files.name, name));
-    return (await queries.select().from(files).where(isNamed).orderBy(desc(files.id)).limit(1))[0] ?? null;
+    return (await byName(queries).get({ ownerId, name })) ?? null;
   },
 
   /** An owner's files, newest first, from below the id `before`. */
@@ -25,12 +67,11 @@ export const fileStore = {
 
   /** Bytes that a user keeps. */
   async usedBytes(queries: Queries, userId: string): Promise<number> {
-    const [usage] = await queries.select({ bytes: fileUsage.bytes }).from(fileUsage).where(eq(fileUsage.userId, userId));
-    return usage?.bytes ?? 0;
+    return (await usage(queries).get({ userId }))?.bytes ?? 0;
   },
 
   async insert(tx: Queries, records: readonly FileRecord[]): Promise<void> {
-    await tx.insert(files).values([...records]);
+    for (const record of records) await insertion(tx).run({ ...record });
   },
 
   async update(tx: Queries, id: string, changes: Partial<FileRecord>): Promise<void> {

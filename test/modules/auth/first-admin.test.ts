@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { sql } from 'drizzle-orm';
 import { PASSWORD, register, signIn } from '../../support/client.ts';
 import { openAuth } from './support.ts';
 
@@ -46,7 +47,6 @@ describe('the set-up token', () => {
 
   test('is worthless once there is an admin by another way', async () => {
     await using house = await openAuth();
-    const { sql } = await import('drizzle-orm');
     await register(house.call, 'ada@example.org');
     await house.database.write((tx) => tx.run(sql`UPDATE users SET role = 'admin'`));
     const answer = await house.call('POST', '/api/auth/setup', { json: { token: house.setUpToken(), ...claim } });

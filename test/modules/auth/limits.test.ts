@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { sql } from 'drizzle-orm';
+import { serverProblems } from '../../../src/kernel/problems.ts';
 import { PASSWORD, register } from '../../support/client.ts';
 import { plainHasher } from '../../support/fakes.ts';
 import { type AuthHouse, openAuth } from './support.ts';
@@ -84,7 +86,6 @@ describe('sign-in routes', () => {
 
 describe('the hasher', () => {
   test('when it is too busy, signing in and registering are told to come back', async () => {
-    const { serverProblems } = await import('../../../src/kernel/problems.ts');
     const busy = async () => {
       throw serverProblems.create('busy', { retryAfterSeconds: 2 });
     };
@@ -115,7 +116,6 @@ describe('the hasher', () => {
     };
     expect(await countOf('ada@example.org')).toBe(1);
     expect(await countOf('nobody@example.org')).toBe(1);
-    const { sql } = await import('drizzle-orm');
     await house.database.write((tx) => tx.run(sql`UPDATE users SET disabled_at = 1 WHERE id = ${user.id}`));
     expect(await countOf('ada@example.org')).toBe(1);
   });
@@ -123,7 +123,6 @@ describe('the hasher', () => {
   test('makes a new hash at sign-in when the parameters have changed', async () => {
     await using house = await openAuth();
     await register(house.call, 'ada@example.org');
-    const { sql } = await import('drizzle-orm');
     await house.database.write((tx) => tx.run(sql`UPDATE users SET password_hash = ${`outdated$${PASSWORD}`}`));
     const login = await house.call('POST', '/api/auth/login', { json: { email: 'ada@example.org', password: PASSWORD } });
     expect(login.status).toBe(200);

@@ -24,7 +24,7 @@ export interface AuthHouseOptions {
 /** The auth module behind the real gate, on a database in memory, with a clock that is turned by hand. */
 export async function openAuth(options: AuthHouseOptions = {}) {
   const clock = fakeClock();
-  const database = openEmbeddedDatabase({ name: 'main', path: ':memory:' });
+  const database = await openEmbeddedDatabase({ name: 'main', path: ':memory:' });
   await migrate(database, loadMigrations());
   const log = recordingLog();
   const faults: unknown[] = [];
@@ -59,7 +59,7 @@ export async function openAuth(options: AuthHouseOptions = {}) {
   await auth.start?.();
   let address = '192.0.2.1';
   const gate = createGate({
-    app: createApp(auth.routes ? [auth.routes] : [], (error) => faults.push(error)),
+    app: createApp([auth.routes ?? []].flat(), (error) => faults.push(error)),
     fallbacks: [],
     identify: auth.identify,
     clientEnd: () => ({ address, isSecure: false }),
@@ -96,6 +96,7 @@ export async function openAuth(options: AuthHouseOptions = {}) {
       const request = new Request(`http://localhost${path}`, { method, headers: sent, body });
       const response = await gate(request, { peerAddress: address, isSecure: false, keepOpen: () => undefined });
       const text = await response.text();
+      if (response.status === 500) throw new Error(`${method} ${path} met a bug`, { cause: faults.at(-1) });
       return { status: response.status, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : {} };
     },
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'bun:test';
+import { doomedObjects } from '../../../src/db/schema/uploads.ts';
+import { createReaper } from '../../../src/modules/uploads/reaper.ts';
+import type { ObjectStore } from '../../../src/ports/object-store.ts';
+import { from } from '../../contracts/object-store.ts';
+import { eventually } from '../../support/eventually.ts';
+import { openUploads } from './support.ts';
+
+describe('the reaper', () => {
+  test('deletes the bytes of a user who was deleted', async () => {
+    await using uploads = await openUploads();
+    await uploads.upload('alice', 'a', 'x');
+    await uploads.upload('alice', 'b', 'x');
+    const kept = await uploads.upload('bob', 'c', 'x');
+    await uploads.deleteUser('alice');
+    uploads.events.emit('users/deleted', { userId: uploads.ids.alice });
+    await eventually(async () => (await uploads.filesOnDisk()).length === 1);
+    expect(await (await uploads.request('bob', 'GET', kept.url)).text()).toBe('x');
+    await eventually(async () => (await uploads.database.read.select().from(doomedObjects)).length === 0);
+  });
+
+  test('deletes more than one batch, what was doomed before it started included', async () => {
+    await using uploads = await openUploads();
+    const keys = Array.from({ length: 250 }, (_, index) => `files/old/${index}`);
+    await uploads.database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
+    await uploads.store.put('files/old/7', from([Buffer.from('x')]));
+    const { database, store, log } = uploads;
+    const reaper = createReaper({ database, store, log });
+    await reaper.recover();
+    await eventually(async () => (await database.read.select().from(doomedObjects)).length === 0);
+    expect(await uploads.filesOnDisk()).toEqual([]);
+    await reaper.stop();
+  });
+
+  test('goes on past an object that cannot be deleted, and keeps it for later', async () => {
+    await using uploads = await openUploads();
+    const { database, log } = uploads;
+    const store: ObjectStore = {
+      ...uploads.store,
+      delete: (key) => (key.endsWith('/2') ? Promise.reject(new Error('in use')) : uploads.store.delete(key)),
+    };
+    const reaper = createReaper({ database, store, log });
+    const doom = (...keys: string[]) =>
+      database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
+    await doom('files/x/1', 'files/x/2', 'files/x/3');
+    reaper.wake();
+    await eventually(async () => (await database.read.select().from(doomedObjects)).length === 1);
+    await reaper.stop();
+    expect(await database.read.select().from(doomedObjects)).toEqual([{ objectKey: 'files/x/2' }]);
+    expect(log.lines).toContainEqual(expect.objectContaining({ level: 'warn', message: 'an object could not be deleted' }));
+  });
+
+  test('settles what an earlier run left with a row and deletes what it left without one', async () => {
+    await using uploads = await openUploads();
+    const { id } = await uploads.upload('alice', 'a', 'x');
+    const [withRow] = (await uploads.database.read.values<[string]>('SELECT object_key FROM files' as never)) as [[string]];
+    const settled: string[] = [];
+    const deleted: string[] = [];
+    const store: ObjectStore = {
+      ...uploads.store,
+      async *unsettled() {
+        yield withRow[0];
+        yield 'files/none/1';
+      },
+      settle: async (key) => void settled.push(key),
+      delete: async (key) => void deleted.push(key),
+    };
+    const reaper = createReaper({ database: uploads.database, store, log: uploads.log });
+    await reaper.recover();
+    await reaper.stop();
+    expect(withRow[0]).toContain(id);
+    expect([settled, deleted]).toEqual([[withRow[0]], ['files/none/1']]);
+  });
+
+  test('does not keep the server from starting when the store is out of reach', async () => {
+    await using uploads = await openUploads();
+    const store: ObjectStore = {
+      ...uploads.store,
+      async *unsettled() {
+        yield* [];
+        throw new Error('out of reach');
+      },
+    };
+    const reaper = createReaper({ database: uploads.database, store, log: uploads.log });
+    await reaper.recover();
+    await reaper.stop();
+    expect(uploads.log.lines.some(({ level }) => level === 'error')).toBe(true);
+  });
+});
