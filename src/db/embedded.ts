@@ -9,8 +9,7 @@ import { toQueries } from './queries.ts';
 import { sqliteEngine } from './sqlite-engine.ts';
 import { createWalSync } from './wal-sync.ts';
 
-/** How long a write waits for another process that holds the file, in milliseconds. */
-const BUSY_DEADLINE_MS = 5_000;
+const BUSY_TIMEOUT_MS = 5_000;
 /** How many queued writes may share one commit. */
 const GROUP_SIZE = 64;
 
@@ -29,6 +28,8 @@ export interface EmbeddedOptions {
   readonly engine?: Engine;
   /** For an engine that can encrypt. */
   readonly encryptionKey?: string | undefined;
+  /** How long a write waits for another process that holds the file. */
+  readonly busyTimeoutMs?: number;
 }
 
 /**
@@ -38,7 +39,7 @@ export interface EmbeddedOptions {
  * then flushed off the event loop, and only after that do the writers hear that they are done.
  */
 export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Database> {
-  const { name, path, engine = sqliteEngine, encryptionKey } = options;
+  const { name, path, engine = sqliteEngine, encryptionKey, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
   const isMemory = path === ':memory:';
   if (!isMemory) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
 
@@ -54,7 +55,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
   ];
   let reader: EngineConnection | null = null;
   try {
-    for (const pragma of setUp) await whenFree(() => writer.execute(pragma));
+    for (const pragma of setUp) await whenFree(busyTimeoutMs, () => writer.execute(pragma));
     reader = isMemory ? null : await engine.open({ path, isReadOnly: true, encryptionKey });
     await reader?.execute('PRAGMA busy_timeout = 50');
     await reader?.execute('PRAGMA query_only = ON');
@@ -88,8 +89,9 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
       try {
         // A no-op inside a transaction, so it stands before.
         if (isMigration) await writer.execute('PRAGMA foreign_keys = OFF');
-        await whenFree(() => writer.execute('BEGIN IMMEDIATE'));
+        await whenFree(busyTimeoutMs, () => writer.execute('BEGIN IMMEDIATE'));
       } catch (error) {
+        if (isMigration) await writer.execute('PRAGMA foreign_keys = ON');
         for (const job of group) job.reject(mapDatabaseError(error));
         continue;
       }
@@ -210,8 +212,8 @@ async function snapshot(
 }
 
 /** Tries again while another process holds the file, without blocking the event loop. */
-async function whenFree<T>(work: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + BUSY_DEADLINE_MS;
+async function whenFree<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 25)) {
     try {
       return await work();

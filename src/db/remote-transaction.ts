@@ -31,8 +31,10 @@ export interface RemoteTransaction {
   execute(statements: readonly InStatement[]): Promise<ResultSet[]>;
   /** @throws RemoteError `unknown-outcome` when the server did not say what became of it. */
   commit(): Promise<void>;
-  /** Never rejects and never takes longer than a second. */
+  /** Ends it for good. Never rejects and never takes longer than a second. */
   rollBack(): Promise<void>;
+  /** Whether COMMIT was sent: what becomes of it is then the server's word alone. */
+  readonly isCommitSent: boolean;
 }
 
 export interface TransactionOptions {
@@ -54,6 +56,7 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
   let stream: Stream | null = null;
   /** Set once the transaction cannot go on: it must not be committed, whatever `work` makes of the error. */
   let fault: unknown = null;
+  let isCommitSent = false;
   let tail: Promise<unknown> = Promise.resolve();
 
   /** Nothing is changed before COMMIT, so a beginning whose answer was lost is repeated on a stream of its own. */
@@ -106,21 +109,33 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
         const commit = { statement: toWireStatement('COMMIT'), condition: IN_TRANSACTION };
         let outcomes: Outcome[];
         try {
-          outcomes = await link.call(() => open.run([commit], { signal, isLast: true }));
+          outcomes = await link.call(() => {
+            isCommitSent = true;
+            return open.run([commit], { signal, isLast: true });
+          });
         } catch (error) {
           // The platform repeats a request whose kept-alive connection closed, so even "no such stream" proves nothing.
-          throw error instanceof RemoteError ? new RemoteError('unknown-outcome', error.code ?? error.fault) : error;
+          throw error instanceof RemoteError && isCommitSent ? unknownOutcome(error) : error;
         }
         takeResult(outcomes[0] ?? null);
       }),
     async rollBack() {
       const open = stream;
       stream = null;
-      if (!open || isOutage(fault)) return;
+      const isReachable = !isOutage(fault);
       fault ??= new RemoteError('lost');
+      if (!open || !isReachable) return;
       await withDeadline(ROLLBACK_MS, (brief) => tail.then(() => open.end(brief.signal))).catch(() => undefined);
     },
+    get isCommitSent() {
+      return isCommitSent;
+    },
   };
+}
+
+/** What a commit failed with when its answer did not come. */
+export function unknownOutcome({ code, fault }: RemoteError): RemoteError {
+  return new RemoteError('unknown-outcome', code ?? fault);
 }
 
 /** @throws the error of the statement; `lost` when the server did not run it. */

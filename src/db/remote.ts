@@ -11,7 +11,7 @@ import { type Deadline, withDeadline } from './remote-deadline.ts';
 import { mapRemoteError, RemoteError } from './remote-errors.ts';
 import { createHrana, toChain, toWireStatement, type WireStatement } from './remote-hrana.ts';
 import { createLink } from './remote-link.ts';
-import { createTransaction, type Fence, type RemoteTransaction } from './remote-transaction.ts';
+import { createTransaction, type Fence, type RemoteTransaction, unknownOutcome } from './remote-transaction.ts';
 import { createTurns } from './remote-turns.ts';
 
 /** How long a read, or a transaction from its first statement to its commit, may take unless said, in milliseconds. */
@@ -96,18 +96,18 @@ export function openRemoteDatabase(options: RemoteOptions): RemoteDatabase {
     if (isClosed) throw databaseProblems.create('unavailable');
     try {
       return await turns.take(async () => {
-        let rollBack: () => Promise<void> = async () => undefined;
+        let transaction: RemoteTransaction | undefined;
         try {
           return await withDeadline(ms, async (deadline) => {
-            const transaction = createTransaction({ openStream, link, deadline, fence: fence?.() ?? null, preamble });
-            rollBack = transaction.rollBack;
+            transaction = createTransaction({ openStream, link, deadline, fence: fence?.() ?? null, preamble });
             const value = await work(transaction);
             await transaction.commit();
             return value;
           });
         } catch (error) {
-          await rollBack();
-          throw error;
+          await transaction?.rollBack();
+          const isTooLate = error instanceof RemoteError && error.fault === 'timeout' && transaction?.isCommitSent;
+          throw isTooLate ? unknownOutcome(error) : error;
         }
       });
     } catch (error) {

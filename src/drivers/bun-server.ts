@@ -57,11 +57,7 @@ export function startBunServer(options: BunServerOptions): BunServer {
         // Probes may come with any host; what comes behind sees one that cannot shift the path.
         admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
       }
-      return handle(admitted, {
-        peerAddress: normalizePeer(server.requestIP(request)?.address),
-        isSecure: tls !== undefined,
-        keepOpen: () => server.timeout(request, 0),
-      });
+      return handle(admitted, new BunConnection(request, server, tls !== undefined));
     },
     error: () => new Response(null, { status: 500 }),
   });
@@ -75,6 +71,24 @@ export function startBunServer(options: BunServerOptions): BunServer {
     drain: () => server.stop(false),
     stop: () => server.stop(true),
   };
+}
+
+class BunConnection implements Connection {
+  readonly peerAddress: string;
+  readonly isSecure: boolean;
+  readonly #request: Request;
+  readonly #server: Bun.Server<undefined>;
+
+  constructor(request: Request, server: Bun.Server<undefined>, isSecure: boolean) {
+    this.#request = request;
+    this.#server = server;
+    this.isSecure = isSecure;
+    this.peerAddress = normalizePeer(server.requestIP(request)?.address);
+  }
+
+  keepOpen(): void {
+    this.#server.timeout(this.#request, 0);
+  }
 }
 
 /** IPv4 peers of a dual-stack socket appear as `::ffff:1.2.3.4`. */

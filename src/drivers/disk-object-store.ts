@@ -1,4 +1,16 @@
-import { access, constants, link, mkdir, open, opendir, readdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  link,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  rename,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
@@ -151,7 +163,8 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
 
 /** A key is put once: meeting its file already there is a bug of the caller, not a fault of the disk. */
 function failUnlessNew(error: unknown): Promise<never> {
-  if (isErrno(error, 'EEXIST')) return Promise.reject(new Error('an object of this key exists already', { cause: error }));
+  if (isErrno(error, 'EEXIST'))
+    return Promise.reject(new Error('an object of this key exists already', { cause: error }));
   return atDisk(Promise.reject(error));
 }
 

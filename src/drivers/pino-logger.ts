@@ -13,12 +13,18 @@ export interface PinoLoggerOptions {
 
 /** How long a line may wait in memory, so that it costs no write of its own. */
 const FLUSH_MS = 250;
+/** Characters that may wait. */
+const FLUSH_LENGTH = 65_536;
 
 /** JSON lines on standard output (https://getpino.io), written in batches off the request. */
 export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
-  const sink = Bun.stdout.writer({ highWaterMark: 65_536 });
+  const sink = Bun.stdout.writer({ highWaterMark: FLUSH_LENGTH });
+  let waiting = '';
   const flush = () => {
+    const lines = waiting;
+    waiting = '';
     try {
+      if (lines !== '') sink.write(lines);
       // A closed pipe (`bunkhouse serve | head`) is no reason to end: the lines are lost.
       Promise.resolve(sink.flush()).catch(() => undefined);
     } catch {
@@ -26,7 +32,12 @@ export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
     }
   };
   setInterval(flush, FLUSH_MS).unref();
-  const destination = { write: (line: string) => void sink.write(line) };
+  const destination = {
+    write(line: string) {
+      waiting += line;
+      if (waiting.length >= FLUSH_LENGTH) flush();
+    },
+  };
   const stream = options.isPretty
     ? (await import('pino-pretty')).default({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
     : destination;
@@ -42,8 +53,7 @@ export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
     stream,
   );
   const line: Logger['line'] = logger.isLevelEnabled('info')
-    ? (fields, msg) =>
-        stream.write(`{"level":"info","time":"${isoNow()}",${JSON.stringify({ ...fields, msg }).slice(1)}\n`)
+    ? (members) => stream.write(`{"level":"info","time":"${isoNow()}",${members}}\n`)
     : () => undefined;
   return wrap(logger, { line, flush, redact: createRedactor(new Set(options.redactedFields)) });
 }

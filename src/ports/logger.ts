@@ -8,10 +8,10 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   /**
-   * An `info` line of flat, harmless fields, written on every request: cheaper than the others, because nothing in it is
+   * An `info` line that is written on every request, given as the members of a JSON object, commas between them. Nothing in it is
    * looked at or redacted.
    */
-  line(fields: Readonly<Record<string, string | number | undefined>>, message: string): void;
+  line(members: string): void;
   /** A logger whose lines all carry `fields`. */
   child(fields: object): Logger;
   /** Writes out what is buffered. */

@@ -1,3 +1,4 @@
+import { AppError } from '../kernel/errors.ts';
 import { requestProblems } from '../kernel/problems.ts';
 import type { RouteEntry } from './route-table.ts';
 
@@ -28,10 +29,15 @@ export function limitBody(request: Request, route: RouteEntry, maxBytes: number)
 async function readBounded(request: Request, maxBytes: number): Promise<Request> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+      size += chunk.byteLength;
+      if (size > maxBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // The client went away or its chunks are broken: no fault of ours.
+    throw error instanceof AppError ? error : requestProblems.create('malformed', { cause: error });
   }
   const { url, method, headers, signal } = request;
   return new Request(url, { method, headers, signal, body: new Blob(chunks) });

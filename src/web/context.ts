@@ -14,6 +14,8 @@ export interface RequestContext {
   readonly method: string;
   /** The path as it was sent, without the query; not decoded. */
   readonly path: string;
+  /** On the clock of `performance.now()`, in milliseconds. */
+  readonly startedAt: number;
   /** The pattern of the route that answers (`/api/files/:id`), or the name of the fallback that did. */
   route: string;
   caller: Caller | null;

@@ -55,7 +55,6 @@ export function createGate(options: GateOptions): Gate {
   const dispatch = app.fetch;
 
   return (request, connection) => {
-    const startedAt = performance.now();
     const end = clientEnd(request.headers, connection);
     const context: RequestContext = {
       id: requestIdOf(request.headers.get('x-request-id')),
@@ -63,29 +62,41 @@ export function createGate(options: GateOptions): Gate {
       isSecure: end.isSecure,
       method: request.method,
       path: pathOf(request.url),
+      startedAt: performance.now(),
       route: 'none',
       caller: null,
       credentialFault: null,
       rate: null,
     };
     bindContext(request, context, connection);
-
-    const finish = (response: Response): Response => {
-      decorate(response.headers, request, context);
-      options.onAnswer(context, response.status, performance.now() - startedAt);
-      return response;
-    };
-    const fail = (error: unknown): Response => {
-      if (isUnexpected(error)) options.onUnexpected(error, context);
-      return finish(toProblemResponse(error, { requestId: context.id, path: context.path }));
-    };
     try {
       const response = answer(request, context, connection);
-      return response instanceof Promise ? response.then(finish, fail) : finish(response);
+      return response instanceof Promise ? finishLater(response, request, context) : finish(response, request, context);
     } catch (error) {
-      return fail(error);
+      return finish(fail(error, context), request, context);
     }
   };
+
+  async function finishLater(answered: Promise<Response>, request: Request, context: RequestContext): Promise<Response> {
+    let response: Response;
+    try {
+      response = await answered;
+    } catch (error) {
+      response = fail(error, context);
+    }
+    return finish(response, request, context);
+  }
+
+  function fail(error: unknown, context: RequestContext): Response {
+    if (isUnexpected(error)) options.onUnexpected(error, context);
+    return toProblemResponse(error, { requestId: context.id, path: context.path });
+  }
+
+  function finish(response: Response, request: Request, context: RequestContext): Response {
+    decorate(response.headers, request, context);
+    options.onAnswer(context, response.status, performance.now() - context.startedAt);
+    return response;
+  }
 
   function answer(request: Request, context: RequestContext, connection: Connection): Response | Promise<Response> {
     const { method, path } = context;

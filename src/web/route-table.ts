@@ -33,6 +33,8 @@ const BODY_TYPES: Readonly<Record<string, string>> = {
  */
 export function createRouteTable(app: AnyElysia): RouteTable {
   const router = new Memoirist<RouteEntry>();
+  /** By method, then path: most requests are for a path without parameters. */
+  const fixed = new Map<string, Map<string, RouteEntry>>();
   const entries: RouteEntry[] = [];
   for (const { method, path, hooks } of app.routes) {
     // Elysia answers both with and without a slash at the end.
@@ -40,10 +42,15 @@ export function createRouteTable(app: AnyElysia): RouteTable {
     const entry = toEntry(method, bare, hooks);
     entries.push(entry);
     router.add(method, bare, entry);
+    if (!/[:*]/.test(bare)) {
+      const paths = fixed.get(method) ?? new Map<string, RouteEntry>();
+      fixed.set(method, paths.set(bare, entry));
+    }
     if (!bare.endsWith('*') && bare !== '/') router.add(method, `${bare}/`, entry);
   }
   const methods = [...new Set(entries.map(({ method }) => method))];
-  const find = (method: string, path: string) => router.find(method, path)?.store ?? null;
+  const find = (method: string, path: string) =>
+    fixed.get(method)?.get(path) ?? router.find(method, path)?.store ?? null;
   return {
     entries,
     find,

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { createHash } from 'node:crypto';
 import { storageProblems } from '../../src/kernel/problems.ts';
 import type { ObjectStore } from '../../src/ports/object-store.ts';
 
@@ -32,7 +32,11 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
     });
 
     test('keeps an empty object', async () => {
-      expect(await store.put('files/empty', from([]))).toEqual({ key: 'files/empty', size: 0, sha256: sha256(Buffer.of()) });
+      expect(await store.put('files/empty', from([]))).toEqual({
+        key: 'files/empty',
+        size: 0,
+        sha256: sha256(Buffer.of()),
+      });
       const found = await store.get('files/empty');
       expect([found?.size, (await read(found)).length]).toEqual([0, 0]);
     });
@@ -162,7 +166,22 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
       expect(await subject.leftovers()).toEqual([]);
     });
 
-    const strangeKeys = ['', '/', 'a/', '/a', 'a//b', '..', 'a/../b', './a', 'a b', 'a~b', 'ä', 'a\0', 'a\\b', 'x'.repeat(500)];
+    const strangeKeys = [
+      '',
+      '/',
+      'a/',
+      '/a',
+      'a//b',
+      '..',
+      'a/../b',
+      './a',
+      'a b',
+      'a~b',
+      'ä',
+      'a\0',
+      'a\\b',
+      'x'.repeat(500),
+    ];
     test.each(strangeKeys)('takes the key %p for a bug', async (key) => {
       await expect(store.put(key, from([]))).rejects.toThrow('not an object key');
       await expect(store.get(key)).rejects.toThrow('not an object key');

@@ -1,10 +1,10 @@
+import { afterAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { link, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'bun:test';
-import { diskObjectStore } from '../../src/drivers/disk-object-store.ts';
 import { objectPaths, toName } from '../../src/drivers/disk-object-paths.ts';
+import { diskObjectStore } from '../../src/drivers/disk-object-store.ts';
 import { isIdentityAlive, ownIdentity } from '../../src/drivers/process-identity.ts';
 import { storageProblems } from '../../src/kernel/problems.ts';
 import { bytes, collect, failureOf, from, objectStoreContract } from '../contracts/object-store.ts';
@@ -77,8 +77,12 @@ describe('what a crash left on disk', () => {
   test('what a living process is writing is left alone', async () => {
     const root = await makeRoot();
     const child = Bun.spawn(
-      [process.execPath, '-e', `import { ownIdentity } from ${JSON.stringify(import.meta.resolve('../../src/drivers/process-identity.ts'))};
-        console.log(ownIdentity); await new Promise((resolve) => process.stdin.once('data', resolve)); process.exit();`],
+      [
+        process.execPath,
+        '-e',
+        `import { ownIdentity } from ${JSON.stringify(import.meta.resolve('../../src/drivers/process-identity.ts'))};
+        console.log(ownIdentity); await new Promise((resolve) => process.stdin.once('data', resolve)); process.exit();`,
+      ],
       { stdin: 'pipe', stdout: 'pipe' },
     );
     const { value } = await child.stdout.getReader().read();
@@ -111,11 +115,14 @@ describe('the disk store', () => {
     const root = await makeRoot();
     const store = diskObjectStore({ root });
     const gate = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
     async function* slow() {
+      started.resolve();
       yield bytes(10);
       await gate.promise;
     }
     const first = store.put('files/twice', slow());
+    await started.promise;
     await failureOf(store.put('files/twice', from([bytes(20)])));
     gate.resolve();
     expect((await first).size).toBe(10);

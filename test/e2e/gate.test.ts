@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Call, createClient, PASSWORD, register, type Tokens } from '../support/client.ts';
+import { logLines, writtenLog } from '../support/log-lines.ts';
 import { connectRaw, sendRaw, statusOf } from '../support/raw.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -100,7 +101,7 @@ describe('requests that are not proper HTTP', () => {
   ])('%s: refused, and the server lives', async (_what, request) => {
     const status = statusOf(await sendRaw(server.url, request()));
     // 0: the connection was closed without an answer, which is an answer too.
-    expect([0, 400, 404, 413, 421, 422, 431]).toContain(status);
+    expect([0, 400, 404, 413, 421, 422, 431, 505]).toContain(status);
     expect((await call('GET', '/health/live')).status).toBe(200);
   });
 
@@ -171,11 +172,15 @@ describe('Host', () => {
 
 describe('who is asking from where', () => {
   test('forwarding headers are inert without TRUST_PROXY', async () => {
-    await call('GET', '/api/auth/me', {
-      headers: { 'x-forwarded-for': '203.0.113.77', 'fly-client-ip': '203.0.113.78', forwarded: 'for=203.0.113.79' },
-    });
-    await call('GET', '/swagger/json');
-    expect(server.output()).not.toContain('203.0.113.7');
+    const headers = {
+      'x-request-id': 'forwarded-1',
+      'x-forwarded-for': '203.0.113.77',
+      'fly-client-ip': '203.0.113.78',
+      forwarded: 'for=203.0.113.79',
+    };
+    await call('GET', '/api/auth/me', { headers });
+    const line = logLines(await writtenLog(server), 'info').find(({ requestId }) => requestId === 'forwarded-1');
+    expect(line?.['address']).toBe('127.0.0.1');
   });
 
   test('a page of an allowed origin may read answers, problems included, and others not', async () => {
@@ -274,6 +279,6 @@ describe('limits of their own', () => {
   });
 });
 
-test('nothing went wrong unexpectedly', () => {
-  expect(server.output()).not.toContain('"level":"error"');
+test('nothing went wrong unexpectedly', async () => {
+  expect(logLines(await writtenLog(server), 'error')).toEqual([]);
 });

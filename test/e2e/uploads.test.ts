@@ -1,12 +1,12 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type FileAnswer, listFiles } from '../modules/uploads/support.ts';
 import { type Call, createClient, register } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { connectRaw, sendRaw, statusOf } from '../support/raw.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { type FileAnswer, listFiles } from '../modules/uploads/support.ts';
 
 const MIB = 2 ** 20;
 
@@ -18,6 +18,8 @@ beforeAll(async () => {
   call = createClient(server.url);
   token = (await register(call, 'ann@example.org')).access_token;
 });
+/** Every test cleans up, and deleted bytes go soon after. */
+afterEach(() => eventually(async () => (await objectsOf(server)).length === 0));
 afterAll(() => server[Symbol.asyncDispose]());
 
 const objectsOf = ({ dataDir }: TestServer) => listFiles(join(dataDir, 'objects'));
@@ -52,7 +54,11 @@ test('a file goes in, is listed, comes back whole and in parts, and goes away', 
 
   expect((await get({ 'if-none-match': etag })).status).toBe(304);
   const head = await call('HEAD', file.url, { token });
-  expect([head.status, head.headers.get('content-length'), head.headers.get('etag')]).toEqual([200, String(content.length), etag]);
+  expect([head.status, head.headers.get('content-length'), head.headers.get('etag')]).toEqual([
+    200,
+    String(content.length),
+    etag,
+  ]);
 
   expect((await call('DELETE', `/api/files/${file.id}`, { token })).status).toBe(204);
   expect((await get()).status).toBe(404);
@@ -103,7 +109,8 @@ describe('bad input', () => {
     },
     {
       what: 'a NUL in a name',
-      request: () => `PUT /api/files/by-name/a%00b HTTP/1.1\r\n${auth()}Connection: close\r\nContent-Length: 1\r\n\r\nx`,
+      request: () =>
+        `PUT /api/files/by-name/a%00b HTTP/1.1\r\n${auth()}Connection: close\r\nContent-Length: 1\r\n\r\nx`,
       status: 422,
       code: 'uploads/invalid-name',
     },
@@ -133,10 +140,13 @@ describe('bad input', () => {
     'in another unit': 'lines=1-2',
   };
   test.each(Object.entries(ranges))('a range %s gives the whole file or 416', async (_, range) => {
-      const { json } = await call('PUT', '/api/files/by-name/ranged', { token, body: 'content' });
-      const answer = await call('GET', (json as unknown as FileAnswer).url, { token, headers: { range } });
-      expect([answer.status, answer.status === 200 ? answer.text : 'content']).toEqual([answer.status === 416 ? 416 : 200, 'content']);
-      await call('DELETE', `/api/files/${json['id']}`, { token });
+    const { json } = await call('PUT', '/api/files/by-name/ranged', { token, body: 'content' });
+    const answer = await call('GET', (json as unknown as FileAnswer).url, { token, headers: { range } });
+    expect([answer.status, answer.status === 200 ? answer.text : 'content']).toEqual([
+      answer.status === 416 ? 416 : 200,
+      'content',
+    ]);
+    await call('DELETE', `/api/files/${json['id']}`, { token });
   });
 });
 

@@ -13,7 +13,10 @@ const cases: { name: string; expected: string }[] = [
   { name: "ä's (1)*.txt", expected: `filename="_'s (1)*.txt"; filename*=UTF-8''%C3%A4%27s%20%281%29%2A.txt` },
   // What a recipient might decode once more has its true form only where decoding is defined.
   { name: '100%41.txt', expected: `filename="100_41.txt"; filename*=UTF-8''100%2541.txt` },
-  { name: 'a\r\nSet-Cookie: b=c', expected: `filename="a__Set-Cookie: b=c"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20b%3Dc` },
+  {
+    name: 'a\r\nSet-Cookie: b=c',
+    expected: `filename="a__Set-Cookie: b=c"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20b%3Dc`,
+  },
   { name: 'nul\0', expected: `filename="nul_"; filename*=UTF-8''nul%00` },
   { name: '\ud800', expected: `filename="_"; filename*=UTF-8''%EF%BF%BD` },
   { name: '', expected: 'filename=""' },

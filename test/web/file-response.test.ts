@@ -188,18 +188,25 @@ describe.each(['/', '/stream'])('content at %s', (path) => {
     expect(response.status).toBe(status);
     if (status === 200) expect([content, response.headers.get('content-range')]).toEqual([TEXT, null]);
     if (status === 304) {
-      expect(headersOf(response)).toMatchObject({ etag: ETAG, 'cache-control': 'private, no-cache', 'last-modified': SAME_SECOND });
+      expect(headersOf(response)).toMatchObject({
+        etag: ETAG,
+        'cache-control': 'private, no-cache',
+        'last-modified': SAME_SECOND,
+      });
       expect([content, response.headers.has('content-type')]).toEqual(['', false]);
     }
     if (status === 412) expect(JSON.parse(content).code).toBe('content/precondition-failed');
   });
 
-  test.each(['bytes=0-1', 'bytes=99-', 'bytes=9-1'])('has the headers of the whole for HEAD with range %p', async (range) => {
-    const response = await get({ range }, path, 'HEAD');
-    expect(response.status).toBe(200);
-    expect(headersOf(response)).toMatchObject({ 'content-length': '26', 'accept-ranges': 'bytes', etag: ETAG });
-    expect(await response.text()).toBe('');
-  });
+  test.each(['bytes=0-1', 'bytes=99-', 'bytes=9-1'])(
+    'has the headers of the whole for HEAD with range %p',
+    async (range) => {
+      const response = await get({ range }, path, 'HEAD');
+      expect(response.status).toBe(200);
+      expect(headersOf(response)).toMatchObject({ 'content-length': '26', 'accept-ranges': 'bytes', etag: ETAG });
+      expect(await response.text()).toBe('');
+    },
+  );
 });
 
 describe('empty content', () => {

@@ -16,7 +16,7 @@ const Password = t.String({ maxLength: 1024 });
 const Name = t.String({ maxLength: 200 });
 
 const accountFields = {
-  id: t.String({ format: 'uuid' }),
+  id: t.String(),
   email: t.String(),
   name: t.String(),
   role: RoleSchema,

@@ -11,6 +11,7 @@ export function readFileName(sent: string): string {
   const name = sent.normalize('NFC');
   // A character has at most two code units, so far longer texts need not be counted.
   const isTooLong = name.length > 2 * MAX_CHARACTERS || [...name].length > MAX_CHARACTERS;
-  if (name === '' || isTooLong || /\p{Cc}/u.test(name) || !name.isWellFormed()) throw uploadProblems.create('invalid-name');
+  if (name === '' || isTooLong || /\p{Cc}/u.test(name) || !name.isWellFormed())
+    throw uploadProblems.create('invalid-name');
   return name;
 }

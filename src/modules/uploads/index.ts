@@ -9,8 +9,8 @@ import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
 
-export { uploadProblems } from './problems.ts';
 export type { UploadLimits } from './intake.ts';
+export { uploadProblems } from './problems.ts';
 
 export interface UploadsOptions {
   readonly database: Database;

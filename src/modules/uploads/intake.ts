@@ -1,6 +1,6 @@
-import type { ObjectStore } from '../../ports/object-store.ts';
 import { randomToken } from '../../kernel/ids.ts';
 import { storageProblems } from '../../kernel/problems.ts';
+import type { ObjectStore } from '../../ports/object-store.ts';
 import { tapHead } from './incoming.ts';
 import { uploadProblems } from './problems.ts';
 import { SNIFF_BYTES, sniffType } from './sniff.ts';

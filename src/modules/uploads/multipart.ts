@@ -87,7 +87,9 @@ export async function readMultipart(
 
 function createParser(contentType: string) {
   if (!/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
-    throw requestProblems.create('unsupported-media-type', { detail: 'This address takes a body of type multipart/form-data.' });
+    throw requestProblems.create('unsupported-media-type', {
+      detail: 'This address takes a body of type multipart/form-data.',
+    });
   }
   try {
     return new Busboy({ headers: { 'content-type': contentType }, preservePath: true, limits: LIMITS });

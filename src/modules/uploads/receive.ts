@@ -37,5 +37,7 @@ function decodeLastSegment(path: string): string {
 
 function readVisibility(value: string | undefined): Visibility {
   if (value === undefined || value === 'private' || value === 'public') return value ?? 'private';
-  throw requestProblems.create('invalid', { faults: [{ pointer: '/visibility', detail: "Expected 'private' or 'public'" }] });
+  throw requestProblems.create('invalid', {
+    faults: [{ pointer: '/visibility', detail: "Expected 'private' or 'public'" }],
+  });
 }

@@ -1,6 +1,6 @@
 import { Elysia, t } from 'elysia';
-import { accessProblems, requestProblems } from '../../kernel/problems.ts';
 import { isUuid, toBase64Url } from '../../kernel/ids.ts';
+import { accessProblems, requestProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
 import { BINARY, binaryResponse, ListQuery, listOf, multipartBody, Problem, rawBody } from '../../web/schemas.ts';
@@ -44,7 +44,13 @@ export function uploadRoutes(service: UploadService) {
       {
         signedIn: true,
         parse: 'none',
-        response: { 201: t.Object({ items: t.Array(FileSchema) }), 400: Problem, 415: Problem, 422: Problem, ...uploadFailures },
+        response: {
+          201: t.Object({ items: t.Array(FileSchema) }),
+          400: Problem,
+          415: Problem,
+          422: Problem,
+          ...uploadFailures,
+        },
         detail: {
           tags,
           operationId: 'uploadFiles',
@@ -78,7 +84,15 @@ export function uploadRoutes(service: UploadService) {
           description:
             'The body is the content. When you have a file of that name its content is replaced and its id stays (200); ' +
             'of several the newest is taken. Else a private file is made (201).',
-          parameters: [{ name: 'name', in: 'path', required: true, schema: { type: 'string' }, description: 'File name, percent-encoded.' }],
+          parameters: [
+            {
+              name: 'name',
+              in: 'path',
+              required: true,
+              schema: { type: 'string' },
+              description: 'File name, percent-encoded.',
+            },
+          ],
           requestBody: rawBody('The content of the file.'),
         },
       },
@@ -127,22 +141,27 @@ export function uploadRoutes(service: UploadService) {
         detail: { tags, operationId: 'deleteFile', summary: 'Delete a file' },
       },
     )
-    .get('/:id/content', ({ request, params: { id }, query: { download } }) => sendContent(request, id, download === '1'), {
-      anyone: true,
-      params: FileId,
-      query: Download,
-      detail: {
-        tags,
-        operationId: 'downloadFile',
-        summary: 'Download a file',
-        description: 'Understands HEAD, Range, If-Range and the preconditions of RFC 9110. Public files need no sign-in.',
-        responses: {
-          200: binaryResponse('The content.'),
-          206: binaryResponse('The ranges that were asked for.'),
-          304: { description: 'The content is the one you have.' },
+    .get(
+      '/:id/content',
+      ({ request, params: { id }, query: { download } }) => sendContent(request, id, download === '1'),
+      {
+        anyone: true,
+        params: FileId,
+        query: Download,
+        detail: {
+          tags,
+          operationId: 'downloadFile',
+          summary: 'Download a file',
+          description:
+            'Understands HEAD, Range, If-Range and the preconditions of RFC 9110. Public files need no sign-in.',
+          responses: {
+            200: binaryResponse('The content.'),
+            206: binaryResponse('The ranges that were asked for.'),
+            304: { description: 'The content is the one you have.' },
+          },
         },
       },
-    });
+    );
 }
 
 /** Where a list goes on: the last id, so that new files do not shift the pages. */
@@ -153,5 +172,7 @@ function toCursor(id: string): string {
 function fromCursor(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
   if (isUuid(id)) return id;
-  throw requestProblems.create('invalid', { faults: [{ pointer: '/query/cursor', detail: 'Expected a nextCursor of this list' }] });
+  throw requestProblems.create('invalid', {
+    faults: [{ pointer: '/query/cursor', detail: 'Expected a nextCursor of this list' }],
+  });
 }

@@ -71,7 +71,9 @@ export function createUploadService({ database, store, clock, events, log, limit
   };
 
   const leftFor = async (queries: Queries, ownerId: string): Promise<number> =>
-    limits.userQuotaBytes > 0 ? quotaLeft(limits, await fileStore.usedBytes(queries, ownerId)) : Number.POSITIVE_INFINITY;
+    limits.userQuotaBytes > 0
+      ? quotaLeft(limits, await fileStore.usedBytes(queries, ownerId))
+      : Number.POSITIVE_INFINITY;
 
   /** The caller's own file, or anybody's for an admin; others' files do not exist for a caller. */
   const getOwned = async (queries: Queries, caller: Caller, id: string): Promise<FileRecord> => {
@@ -133,14 +135,23 @@ export function createUploadService({ database, store, clock, events, log, limit
       const outcome = await record([content], async (tx) => {
         // Another upload may have made, replaced or deleted the file meanwhile.
         const current = await fileStore.findByName(tx, ownerId, name);
-        if (content.size > (await leftFor(tx, ownerId)) + (current?.size ?? 0)) throw uploadProblems.create('quota-exceeded');
+        if (content.size > (await leftFor(tx, ownerId)) + (current?.size ?? 0))
+          throw uploadProblems.create('quota-exceeded');
         const updatedAt = Math.max(clock.now(), current?.createdAt ?? 0);
         if (current) {
           const changes = { ...content, updatedAt };
           await fileStore.update(tx, current.id, changes);
           return { file: { ...current, ...changes }, isNew: false };
         }
-        const file: FileRecord = { ...content, id: newId, ownerId, name, visibility: 'private', createdAt: updatedAt, updatedAt };
+        const file: FileRecord = {
+          ...content,
+          id: newId,
+          ownerId,
+          name,
+          visibility: 'private',
+          createdAt: updatedAt,
+          updatedAt,
+        };
         await fileStore.insert(tx, [file]);
         return { file, isNew: true };
       });

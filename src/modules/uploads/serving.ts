@@ -1,6 +1,6 @@
+import type { ByteRange, ObjectBody } from '../../ports/object-store.ts';
 import { contentDisposition } from '../../web/content-disposition.ts';
 import { fileResponse } from '../../web/file-response.ts';
-import type { ByteRange, ObjectBody } from '../../ports/object-store.ts';
 import type { FileRecord } from './store.ts';
 
 /** Types that a browser shows without running anything in them. SVG, HTML, XML and PDF are not among them. */
@@ -35,7 +35,10 @@ export function serveFile(
     etag: `"${file.sha256}"`,
     lastModified: file.updatedAt,
     headers: {
-      'content-disposition': contentDisposition(!isDownload && isInline(file.type) ? 'inline' : 'attachment', file.name),
+      'content-disposition': contentDisposition(
+        !isDownload && isInline(file.type) ? 'inline' : 'attachment',
+        file.name,
+      ),
       // Content may be replaced and visibility withdrawn, so every use asks again; a 304 costs next to nothing.
       'cache-control': `${file.visibility === 'public' ? 'public' : 'private'}, no-cache`,
       'content-security-policy': "sandbox; default-src 'none'",

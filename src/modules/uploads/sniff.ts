@@ -6,7 +6,8 @@ export const SNIFF_BYTES = 4096;
 const OPAQUE = 'application/octet-stream';
 const TEXT = 'text/plain;charset=utf-8';
 /** Tags that make a browser take a text for a page (WHATWG MIME Sniffing §7.1). */
-const HTML = /^<(?:!doctype html|html|head|body|script|iframe|style|title|h1|div|font|table|a|b|br|p|img|form|meta|link)[\s/>]/i;
+const HTML =
+  /^<(?:!doctype html|html|head|body|script|iframe|style|title|h1|div|font|table|a|b|br|p|img|form|meta|link)[\s/>]/i;
 
 /**
  * The media type of a file by its first bytes: magic numbers, then what browsers would take for SVG, HTML or XML, then
@@ -29,22 +30,28 @@ async function byMagic(head: Uint8Array): Promise<string | null> {
   }
 }
 
-/** The beginning as text, `null` when it is not UTF-8 or holds control characters that text does not have. */
+/** The beginning as text, `null` when it is not UTF-8 or holds bytes that text does not have. */
 function decodeText(head: Uint8Array): string | null {
-  if (head.length === 0) return null;
+  if (head.length === 0 || head.some(isBinaryByte)) return null;
   try {
     // In stream mode a character that is cut off at the end is no fault.
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: head.length >= SNIFF_BYTES });
-    return /[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text;
+    return new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: head.length >= SNIFF_BYTES });
   } catch {
     return null;
   }
 }
 
+/** A binary data byte of WHATWG MIME Sniffing §3. */
+function isBinaryByte(byte: number): boolean {
+  return byte <= 0x08 || byte === 0x0b || (byte >= 0x0e && byte <= 0x1a) || (byte >= 0x1c && byte <= 0x1f);
+}
+
 function typeOfText(text: string): string {
   const markup = text.replace(/^(?:\s+|<!--[\s\S]*?-->)+/, '');
   const isXml = /^<\?xml\b/i.test(markup);
-  const root = isXml ? markup.replace(/^(?:\s+|<\?[\s\S]*?\?>|<!--[\s\S]*?-->|<!doctype[^[>]*(?:\[[\s\S]*?\])?[^>]*>)+/i, '') : markup;
+  const root = isXml
+    ? markup.replace(/^(?:\s+|<\?[\s\S]*?\?>|<!--[\s\S]*?-->|<!doctype[^[>]*(?:\[[\s\S]*?\])?[^>]*>)+/i, '')
+    : markup;
   if (/^<(?:!doctype svg|(?:[\w-]+:)?svg)\b/i.test(root)) return 'image/svg+xml';
   if (isXml) return /^<(?:[\w-]+:)?html\b/i.test(root) ? 'application/xhtml+xml' : 'application/xml';
   return HTML.test(markup) ? 'text/html' : TEXT;

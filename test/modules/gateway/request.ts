@@ -11,6 +11,7 @@ export function requestFor(path: string, init: RequestInit = {}): Request {
       isSecure: false,
       method: request.method,
       path: path.replace(/\?.*$/s, ''),
+      startedAt: 0,
       route: '',
       caller: null,
       credentialFault: null,

@@ -33,13 +33,24 @@ describe('uploading a form', () => {
       { name: 'empty', size: 0, type: 'application/octet-stream', visibility: 'public' },
     ]);
     const [first] = items as [FileAnswer];
-    expect(Object.keys(first).sort()).toEqual(
-      ['createdAt', 'id', 'name', 'sha256', 'size', 'type', 'updatedAt', 'url', 'visibility'],
-    );
+    expect(Object.keys(first).sort()).toEqual([
+      'createdAt',
+      'id',
+      'name',
+      'sha256',
+      'size',
+      'type',
+      'updatedAt',
+      'url',
+      'visibility',
+    ]);
     expect(first.url).toBe(`/api/files/${first.id}/content`);
     expect(new Date(first.createdAt).toISOString()).toBe(first.createdAt);
     expect(first.sha256).toBe('7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed');
-    expect(uploads.told).toContainEqual({ name: 'files/created', event: { fileId: first.id, ownerId: uploads.ids.alice } });
+    expect(uploads.told).toContainEqual({
+      name: 'files/created',
+      event: { fileId: first.id, ownerId: uploads.ids.alice },
+    });
   });
 
   test('does not believe what the client says of the type', async () => {
@@ -138,7 +149,9 @@ describe('the list of files', () => {
   test('goes on in place when files come and go between the pages', async () => {
     const old = await uploads.upload('bob', 'older', 'x');
     const last = await uploads.upload('bob', 'last', 'x');
-    const { nextCursor } = await json<{ nextCursor: string }>(await uploads.request('bob', 'GET', '/api/files?limit=1'));
+    const { nextCursor } = await json<{ nextCursor: string }>(
+      await uploads.request('bob', 'GET', '/api/files?limit=1'),
+    );
     await uploads.upload('bob', 'newer', 'x');
     await uploads.request('bob', 'DELETE', `/api/files/${last.id}`);
     const page = await json<{ items: FileAnswer[] }>(
@@ -147,27 +160,43 @@ describe('the list of files', () => {
     expect(page.items.map(({ id }) => id)).toEqual([old.id]);
   });
 
-  test.each(['limit=0', 'limit=201', 'limit=x', 'limit=1.5', 'cursor=nonsense', 'cursor=', `cursor=${'x'.repeat(600)}`])(
-    'answers 422 for ?%s',
-    async (query) => {
-      const response = await uploads.request('alice', 'GET', `/api/files?${query}`);
-      expect([response.status, (await json<{ code: string }>(response)).code]).toEqual([422, 'request/invalid']);
-    },
-  );
+  test.each([
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'limit=1.5',
+    'cursor=nonsense',
+    'cursor=',
+    `cursor=${'x'.repeat(600)}`,
+  ])('answers 422 for ?%s', async (query) => {
+    const response = await uploads.request('alice', 'GET', `/api/files?${query}`);
+    expect([response.status, (await json<{ code: string }>(response)).code]).toEqual([422, 'request/invalid']);
+  });
 });
 
 describe('changing and deleting', () => {
   test('renames and publishes', async () => {
     const { id } = await uploads.upload('alice', 'before', 'x');
     const change = (body: object) =>
-      uploads.request('alice', 'PATCH', `/api/files/${id}`, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
-    expect(await json<FileAnswer>(await change({ name: 'after' }))).toMatchObject({ name: 'after', visibility: 'private' });
-    expect(await json<FileAnswer>(await change({ visibility: 'public' }))).toMatchObject({ name: 'after', visibility: 'public' });
+      uploads.request('alice', 'PATCH', `/api/files/${id}`, {
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      });
+    expect(await json<FileAnswer>(await change({ name: 'after' }))).toMatchObject({
+      name: 'after',
+      visibility: 'private',
+    });
+    expect(await json<FileAnswer>(await change({ visibility: 'public' }))).toMatchObject({
+      name: 'after',
+      visibility: 'public',
+    });
     expect((await change({ name: 'nul\0' })).status).toBe(422);
     expect((await change({ name: '' })).status).toBe(422);
     expect((await change({ name: 7 })).status).toBe(422);
     expect((await change({ visibility: 'everybody' })).status).toBe(422);
-    expect(await json<FileAnswer>(await uploads.request('alice', 'GET', `/api/files/${id}`))).toMatchObject({ name: 'after' });
+    expect(await json<FileAnswer>(await uploads.request('alice', 'GET', `/api/files/${id}`))).toMatchObject({
+      name: 'after',
+    });
   });
 
   test('deletes the file and its bytes, and tells of it', async () => {
@@ -220,13 +249,14 @@ describe('who may do what', () => {
     }
   });
 
-  test.each([['POST', '/api/files'], ['PUT', '/api/files/by-name/x'], ['GET', '/api/files']])(
-    '%s %s needs an account',
-    async (method, path) => {
-      expect((await uploads.request(null, method, path)).status).toBe(401);
-      expect((await uploads.request('server' as Person, method, path)).status).toBe(403);
-    },
-  );
+  test.each([
+    ['POST', '/api/files'],
+    ['PUT', '/api/files/by-name/x'],
+    ['GET', '/api/files'],
+  ])('%s %s needs an account', async (method, path) => {
+    expect((await uploads.request(null, method, path)).status).toBe(401);
+    expect((await uploads.request('server' as Person, method, path)).status).toBe(403);
+  });
 });
 
 describe('content', () => {
@@ -263,7 +293,11 @@ describe('content', () => {
     const { url, sha256 } = await uploads.upload('alice', 'digits', '0123456789');
     const ask = (headers: Record<string, string>, method = 'GET') => uploads.request('alice', method, url, { headers });
     const head = await ask({ range: 'bytes=0-1' }, 'HEAD');
-    expect([head.status, head.headers.get('content-length'), head.headers.get('etag')]).toEqual([200, '10', `"${sha256}"`]);
+    expect([head.status, head.headers.get('content-length'), head.headers.get('etag')]).toEqual([
+      200,
+      '10',
+      `"${sha256}"`,
+    ]);
     expect(await head.text()).toBe('');
     expect(await (await ask({ range: 'bytes=-3' })).text()).toBe('789');
     expect((await ask({ 'if-none-match': `"${sha256}"` })).status).toBe(304);
@@ -273,10 +307,14 @@ describe('content', () => {
   });
 
   test('changes its tag when it is replaced', async () => {
-    const first = await json<FileAnswer>(await uploads.request('alice', 'PUT', '/api/files/by-name/tagged', { body: 'first' }));
+    const first = await json<FileAnswer>(
+      await uploads.request('alice', 'PUT', '/api/files/by-name/tagged', { body: 'first' }),
+    );
     const tag = (await uploads.request('alice', 'GET', first.url)).headers.get('etag') as string;
     await uploads.request('alice', 'PUT', '/api/files/by-name/tagged', { body: 'other' });
-    const resumed = await uploads.request('alice', 'GET', first.url, { headers: { range: 'bytes=2-', 'if-range': tag } });
+    const resumed = await uploads.request('alice', 'GET', first.url, {
+      headers: { range: 'bytes=2-', 'if-range': tag },
+    });
     expect([resumed.status, await resumed.text()]).toEqual([200, 'other']);
   });
 });

@@ -6,7 +6,8 @@ import { bytes, collect, failureOf, from } from '../../contracts/object-store.ts
 const TYPE = 'multipart/form-data; boundary=xx';
 const file = (name: string, content: string, field = 'file') =>
   `--xx\r\nContent-Disposition: form-data; name="${field}"; filename="${name}"\r\n\r\n${content}\r\n`;
-const value = (field: string, content: string) => `--xx\r\nContent-Disposition: form-data; name="${field}"\r\n\r\n${content}\r\n`;
+const value = (field: string, content: string) =>
+  `--xx\r\nContent-Disposition: form-data; name="${field}"\r\n\r\n${content}\r\n`;
 const END = '--xx--\r\n';
 
 /** Reads a form that arrives in pieces of `step` bytes. */
@@ -55,13 +56,27 @@ const faulty: { what: string; form: string; type?: string; code: string }[] = [
   { what: 'a form cut inside a file', form: file('a', 'text').slice(0, -4), code: 'uploads/invalid-multipart' },
   { what: 'a form cut inside a header', form: '--xx\r\nContent-Dispo', code: 'uploads/invalid-multipart' },
   { what: 'no boundary', form: END, type: 'multipart/form-data', code: 'uploads/invalid-multipart' },
-  { what: 'an endless boundary', form: END, type: `multipart/form-data; boundary=${'x'.repeat(300)}`, code: 'uploads/invalid-multipart' },
+  {
+    what: 'an endless boundary',
+    form: END,
+    type: `multipart/form-data; boundary=${'x'.repeat(300)}`,
+    code: 'uploads/invalid-multipart',
+  },
   { what: 'another content type', form: '{}', type: 'application/json', code: 'request/unsupported-media-type' },
   { what: 'no content type', form: END, type: '', code: 'request/unsupported-media-type' },
-  { what: 'multipart of another kind', form: END, type: 'multipart/mixed; boundary=xx', code: 'request/unsupported-media-type' },
+  {
+    what: 'multipart of another kind',
+    form: END,
+    type: 'multipart/mixed; boundary=xx',
+    code: 'request/unsupported-media-type',
+  },
   { what: 'too many files', form: file('a', '').repeat(101) + END, code: 'uploads/too-many-parts' },
   { what: 'ten thousand parts', form: value('a', '').repeat(10_000) + END, code: 'uploads/too-many-parts' },
-  { what: 'a field that is too long', form: value('visibility', 'x'.repeat(2000)) + END, code: 'uploads/too-many-parts' },
+  {
+    what: 'a field that is too long',
+    form: value('visibility', 'x'.repeat(2000)) + END,
+    code: 'uploads/too-many-parts',
+  },
 ];
 test.each(faulty)('$what is refused with $code', async ({ form, type, code }) => {
   for (const step of [Number.POSITIVE_INFINITY, 13]) {

@@ -47,13 +47,17 @@ describe('the reaper', () => {
     await eventually(async () => (await database.read.select().from(doomedObjects)).length === 1);
     await reaper.stop();
     expect(await database.read.select().from(doomedObjects)).toEqual([{ objectKey: 'files/x/2' }]);
-    expect(log.lines).toContainEqual(expect.objectContaining({ level: 'warn', message: 'an object could not be deleted' }));
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'an object could not be deleted' }),
+    );
   });
 
   test('settles what an earlier run left with a row and deletes what it left without one', async () => {
     await using uploads = await openUploads();
     const { id } = await uploads.upload('alice', 'a', 'x');
-    const [withRow] = (await uploads.database.read.values<[string]>('SELECT object_key FROM files' as never)) as [[string]];
+    const [withRow] = (await uploads.database.read.values<[string]>('SELECT object_key FROM files' as never)) as [
+      [string],
+    ];
     const settled: string[] = [];
     const deleted: string[] = [];
     const store: ObjectStore = {

@@ -45,7 +45,9 @@ export async function openUploads(options: UploadsOptions = {}) {
   await plainDatabase.write(async (tx) => {
     for (const [name, role] of Object.entries(PEOPLE)) {
       const id = ids[name as Person];
-      await tx.insert(users).values({ id, email: `${name}@example.org`, role, passwordHash: '', createdAt: 0, updatedAt: 0 });
+      await tx
+        .insert(users)
+        .values({ id, email: `${name}@example.org`, role, passwordHash: '', createdAt: 0, updatedAt: 0 });
     }
   });
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { ConstraintError, type Database } from '../../../src/ports/database.ts';
 import { databaseProblems, storageProblems } from '../../../src/kernel/problems.ts';
+import type { Database } from '../../../src/ports/database.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { eventually } from '../../support/eventually.ts';
 import { connectRaw, sendRaw, statusOf } from '../../support/raw.ts';
@@ -62,7 +62,9 @@ describe('a file that is too large', () => {
 
   test('takes the other files of its form with it', async () => {
     await open({ maxFileBytes: 100 * KIB });
-    const response = await uploads.request('alice', 'POST', '/api/files', { body: formOf(['a', 10], ['b', 3000 * KIB], ['c', 10]) });
+    const response = await uploads.request('alice', 'POST', '/api/files', {
+      body: formOf(['a', 10], ['b', 3000 * KIB], ['c', 10]),
+    });
     expect([response.status, await codeOf(response)]).toEqual([413, 'uploads/too-large']);
     await expectNothingKept();
   });
@@ -80,7 +82,9 @@ describe('the quota', () => {
     const response = await uploads.request('alice', 'POST', '/api/files', { body: formOf(['a', 600], ['b', 401]) });
     expect([response.status, await codeOf(response)]).toEqual([413, 'uploads/quota-exceeded']);
     await expectNothingKept();
-    expect((await uploads.request('alice', 'POST', '/api/files', { body: formOf(['a', 600], ['b', 400]) })).status).toBe(201);
+    expect(
+      (await uploads.request('alice', 'POST', '/api/files', { body: formOf(['a', 600], ['b', 400]) })).status,
+    ).toBe(201);
   });
 
   test('is each user’s own and counts what is kept', async () => {
@@ -116,14 +120,46 @@ describe('a faulty form', () => {
   const head = (field: string, filename: string) =>
     `--xx\r\nContent-Disposition: form-data; name="${field}"; filename="${filename}"\r\n\r\n`;
   const cases: { what: string; body: string; type?: string; status: number; code: string }[] = [
-    { what: 'without a boundary', body: 'x', type: 'multipart/form-data', status: 400, code: 'uploads/invalid-multipart' },
-    { what: 'that is no form', body: '{}', type: 'application/json', status: 415, code: 'request/unsupported-media-type' },
+    {
+      what: 'without a boundary',
+      body: 'x',
+      type: 'multipart/form-data',
+      status: 400,
+      code: 'uploads/invalid-multipart',
+    },
+    {
+      what: 'that is no form',
+      body: '{}',
+      type: 'application/json',
+      status: 415,
+      code: 'request/unsupported-media-type',
+    },
     { what: 'without a file', body: '--xx--\r\n', status: 422, code: 'uploads/no-file' },
     { what: 'cut off', body: `${head('file', 'a')}some`, status: 400, code: 'uploads/invalid-multipart' },
-    { what: 'with a file elsewhere', body: `${head('avatar', 'a')}x\r\n--xx--\r\n`, status: 422, code: 'uploads/unexpected-file' },
-    { what: 'with a nameless file', body: `${head('file', '')}x\r\n--xx--\r\n`, status: 422, code: 'uploads/invalid-name' },
-    { what: 'with NUL in a name', body: `${head('file', 'a\0b')}x\r\n--xx--\r\n`, status: 422, code: 'uploads/invalid-name' },
-    { what: 'with a long name', body: `${head('file', 'x'.repeat(256))}x\r\n--xx--\r\n`, status: 422, code: 'uploads/invalid-name' },
+    {
+      what: 'with a file elsewhere',
+      body: `${head('avatar', 'a')}x\r\n--xx--\r\n`,
+      status: 422,
+      code: 'uploads/unexpected-file',
+    },
+    {
+      what: 'with a nameless file',
+      body: `${head('file', '')}x\r\n--xx--\r\n`,
+      status: 422,
+      code: 'uploads/invalid-name',
+    },
+    {
+      what: 'with NUL in a name',
+      body: `${head('file', 'a\0b')}x\r\n--xx--\r\n`,
+      status: 422,
+      code: 'uploads/invalid-name',
+    },
+    {
+      what: 'with a long name',
+      body: `${head('file', 'x'.repeat(256))}x\r\n--xx--\r\n`,
+      status: 422,
+      code: 'uploads/invalid-name',
+    },
     {
       what: 'with a bad file after a good one',
       body: `${head('file', 'a')}x\r\n${head('file', '')}y\r\n--xx--\r\n`,
@@ -157,7 +193,8 @@ describe('a faulty form', () => {
 
 describe('a client that goes away', () => {
   const requests = {
-    'a raw body': 'PUT /api/files/by-name/x HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 5000000\r\n\r\n',
+    'a raw body':
+      'PUT /api/files/by-name/x HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 5000000\r\n\r\n',
     'a form':
       'POST /api/files HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 5000000\r\n' +
       'Content-Type: multipart/form-data; boundary=xx\r\n\r\n' +
@@ -179,24 +216,30 @@ describe('a client that goes away', () => {
 
 /** A store or database that fails where a test wants it to. */
 const failing = {
-  put: (error: unknown) => (store: ObjectStore): ObjectStore => ({
-    ...store,
-    async put(key, body, options) {
-      await store.put(key, body, options);
-      await store.delete(key);
-      throw error;
-    },
-  }),
-  write: (error: unknown, when: 'before' | 'after') => (database: Database): Database => ({
-    ...database,
-    write: (work) =>
-      database.write(async (tx) => {
-        if (when === 'before') throw error;
-        return work(tx);
-      }).then(() => {
+  put:
+    (error: unknown) =>
+    (store: ObjectStore): ObjectStore => ({
+      ...store,
+      async put(key, body, options) {
+        await store.put(key, body, options);
+        await store.delete(key);
         throw error;
-      }),
-  }),
+      },
+    }),
+  write:
+    (error: unknown, when: 'before' | 'after') =>
+    (database: Database): Database => ({
+      ...database,
+      write: (work) =>
+        database
+          .write(async (tx) => {
+            if (when === 'before') throw error;
+            return work(tx);
+          })
+          .then(() => {
+            throw error;
+          }),
+    }),
 };
 
 describe('when something breaks in between', () => {
@@ -209,7 +252,10 @@ describe('when something breaks in between', () => {
 
   test('a transaction that fails takes the bytes with it', async () => {
     await open({ wrapDatabase: failing.write(databaseProblems.create('unavailable'), 'before') });
-    for (const [method, path] of [['POST', '/api/files'], ['PUT', '/api/files/by-name/x']] as const) {
+    for (const [method, path] of [
+      ['POST', '/api/files'],
+      ['PUT', '/api/files/by-name/x'],
+    ] as const) {
       const response = await uploads.request('alice', method, path, { body: formOf(['a', 10], ['b', 10]) });
       expect([response.status, await codeOf(response)]).toEqual([503, 'database/unavailable']);
     }
@@ -219,15 +265,25 @@ describe('when something breaks in between', () => {
   test('a commit that failed after it took effect keeps row and bytes together', async () => {
     await open({ wrapDatabase: failing.write(databaseProblems.create('unavailable'), 'after') });
     expect((await uploads.request('alice', 'PUT', '/api/files/by-name/x', { body: 'kept' })).status).toBe(503);
-    const { items } = (await (await uploads.request('alice', 'GET', '/api/files')).json()) as { items: { url: string }[] };
+    const { items } = (await (await uploads.request('alice', 'GET', '/api/files')).json()) as {
+      items: { url: string }[];
+    };
     expect(await (await uploads.request('alice', 'GET', items[0]?.url as string)).text()).toBe('kept');
     expect(await uploads.filesOnDisk()).toHaveLength(1);
   });
 
   test('an account that is deleted during its upload is no longer signed in', async () => {
-    await open({ wrapDatabase: failing.write(new ConstraintError('foreign-key'), 'before') });
-    const response = await uploads.request('alice', 'PUT', '/api/files/by-name/x', { body: 'x' });
-    expect([response.status, await codeOf(response)]).toEqual([401, 'auth/required']);
+    await open();
+    const connection = await connectRaw(uploads.url);
+    connection.write(
+      'PUT /api/files/by-name/x HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 10\r\n\r\n',
+    );
+    connection.write('first');
+    await eventually(async () => (await uploads.filesOnDisk()).length === 1);
+    await uploads.deleteUser('alice');
+    connection.write('other');
+    expect(await connection.until(/\}$/)).toContain('"code":"auth/required"');
+    connection.close();
     await expectNothingKept();
   });
 
@@ -236,6 +292,8 @@ describe('when something breaks in between', () => {
     const { id, url } = await uploads.upload('alice', 'a', 'x');
     for await (const key of uploads.store.list(`files/${id}/`)) await uploads.store.delete(key);
     expect((await uploads.request('alice', 'GET', url)).status).toBe(503);
-    expect(uploads.log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'the bytes of a file are missing' }));
+    expect(uploads.log.lines).toContainEqual(
+      expect.objectContaining({ level: 'error', message: 'the bytes of a file are missing' }),
+    );
   });
 });
