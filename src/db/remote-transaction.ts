@@ -65,8 +65,9 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
       stream = openStream();
       const outcomes = await stream.run(toChain([...opening, ...statements]), { signal });
       const opened = outcomes.splice(0, opening.length);
-      if (fence) fence.check(opened.pop() ?? null);
+      const fenced = fence ? opened.pop() : null;
       for (const outcome of opened) takeResult(outcome);
+      if (fence) fence.check(fenced ?? null);
       return outcomes;
     });
 

@@ -10,7 +10,7 @@ export type RangeRequest =
   | { readonly kind: 'parts'; readonly ranges: readonly [ByteRange, ...ByteRange[]] };
 
 /** Most parts that one answer has. */
-export const MAX_PARTS = 16;
+const MAX_PARTS = 16;
 /** Longest header that is looked at; a header that asks for more than {@link MAX_PARTS} may stop earlier. */
 const MAX_HEADER_LENGTH = 4096;
 const SPEC = /^(?:(\d+)-(\d*)|-(\d+))$/;

@@ -1,5 +1,5 @@
-import { afterAll, describe, expect, test } from 'bun:test';
 import { Database as Sqlite } from 'bun:sqlite';
+import { afterAll, describe, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,10 @@ const openCounter = async (path: string, busyTimeoutMs?: number) => {
 const idsOf = (path: string) => {
   const connection = new Sqlite(path, { readonly: true });
   try {
-    return connection.query<{ id: number }, []>('SELECT id FROM kept ORDER BY id').all().map(({ id }) => id);
+    return connection
+      .query<{ id: number }, []>('SELECT id FROM kept ORDER BY id')
+      .all()
+      .map(({ id }) => id);
   } finally {
     connection.close();
   }
@@ -92,7 +95,9 @@ describe('a database file', () => {
     const path = newPath();
     const [here, there] = [await openCounter(path), await openCounter(path)];
     await Promise.all(
-      Array.from({ length: 40 }, (_, id) => (id % 2 ? here : there).write((tx) => tx.run(sql`INSERT INTO kept VALUES (${id})`))),
+      Array.from({ length: 40 }, (_, id) =>
+        (id % 2 ? here : there).write((tx) => tx.run(sql`INSERT INTO kept VALUES (${id})`)),
+      ),
     );
     expect(idsOf(path)).toHaveLength(40);
     await here.close();
@@ -123,7 +128,11 @@ describe('a database file', () => {
 
 describe('another process that holds the write lock', () => {
   const holdLock = async (path: string) => {
-    const child = Bun.spawn([process.execPath, support('lock-holder.ts'), path], { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' });
+    const child = Bun.spawn([process.execPath, support('lock-holder.ts'), path], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'inherit',
+    });
     const reader = child.stdout.getReader();
     await reader.read();
     return {
@@ -139,9 +148,11 @@ describe('another process that holds the write lock', () => {
     const database = await openCounter(path);
     const lock = await holdLock(path);
     let isDone = false;
-    const writing = database.write((tx) => tx.run(sql`INSERT INTO kept VALUES (1)`)).then(() => {
-      isDone = true;
-    });
+    const writing = database
+      .write((tx) => tx.run(sql`INSERT INTO kept VALUES (1)`))
+      .then(() => {
+        isDone = true;
+      });
     let [turns, longest, last] = [0, 0, performance.now()];
     await eventually(() => {
       const now = performance.now();
@@ -164,10 +175,12 @@ describe('another process that holds the write lock', () => {
     const lock = await holdLock(path);
     const outcomes = await Promise.all(
       [1, 2, 3].map((id) =>
-        database.write((tx) => tx.run(sql`INSERT INTO kept VALUES (${id})`)).then(
-          () => 'written',
-          (reason: unknown) => `${codeOf(reason)} ${reason instanceof AppError ? reason.retryAfterSeconds : ''}`,
-        ),
+        database
+          .write((tx) => tx.run(sql`INSERT INTO kept VALUES (${id})`))
+          .then(
+            () => 'written',
+            (reason: unknown) => `${codeOf(reason)} ${reason instanceof AppError ? reason.retryAfterSeconds : ''}`,
+          ),
       ),
     );
     expect(new Set(outcomes)).toEqual(new Set(['database/busy 1']));
@@ -199,7 +212,10 @@ describe('a writing process that is killed', () => {
     const path = newPath();
     for (let round = 0; round < 3; round++) {
       rmSync(join(path, '..'), { recursive: true, force: true });
-      const child = Bun.spawn([process.execPath, support('database-writer.ts'), path], { stdout: 'pipe', stderr: 'inherit' });
+      const child = Bun.spawn([process.execPath, support('database-writer.ts'), path], {
+        stdout: 'pipe',
+        stderr: 'inherit',
+      });
       let told = '';
       const listening = (async () => {
         const decoder = new TextDecoder();

