@@ -57,5 +57,10 @@ function showable(value: unknown): unknown {
   if (typeof value === 'object' && value !== null && 'windowSeconds' in value && 'count' in value) {
     return `${value.count}/${value.windowSeconds}`;
   }
-  return value;
+  return typeof value === 'string' ? maskCredentials(value) : value;
+}
+
+/** An address may carry a name with a password, or a token in its query. */
+function maskCredentials(text: string): string {
+  return text.replace(/^([a-z+]+:\/\/)[^/@]*@/i, `$1${MASK}@`).replace(/([?&][a-z_]*(?:token|password|key)=)[^&]*/gi, `$1${MASK}`);
 }

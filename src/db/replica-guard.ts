@@ -65,8 +65,9 @@ export function startReplicaGuard(options: ReplicaGuardOptions): ReplicaGuard {
     async fetch(request) {
       lastActivityAt = performance.now();
       const { pathname } = new URL(request.url);
-      if (request.headers.get('x-authorization') !== `Bearer ${authToken}`) return new Response(null, { status: 401 });
+      // Asked for anything else, as the client does to learn of a newer protocol, the answer is that there is none.
       if (request.method !== 'POST' || !CALLS.has(pathname)) return new Response(null, { status: 404 });
+      if (request.headers.get('x-authorization') !== `Bearer ${authToken}`) return new Response(null, { status: 401 });
 
       const watchdog = new AbortController();
       const timer = setTimeout(() => watchdog.abort(), deadlineMs);

@@ -5,6 +5,8 @@ import type { ReplicaProcess } from './replica-process.ts';
 
 /** How long a run may show no sign of life before its process is ended, in milliseconds. */
 const HUNG_MS = 60_000;
+/** How long after several intervals a file counts as not following. */
+const LATE_MS = 2_000;
 
 export interface ReplicaLag {
   /** Milliseconds since the moment whose state the replica surely holds; null before the first sync of this process. */
@@ -19,7 +21,7 @@ export interface ReplicaSync {
   readonly isCurrent: boolean;
   /** Whether the primary began a new log and the file is being made anew from it. */
   readonly isResyncing: boolean;
-  /** Whether the last run did not work. */
+  /** Whether the last run did not work, or none has ended for a while. */
   readonly isFailing: boolean;
   /** After a commit: resolves when the file holds it, or when the time for that is up. Never rejects. */
   catchUp(): Promise<void>;
@@ -96,11 +98,13 @@ export function createReplicaSync(options: ReplicaSyncOptions): ReplicaSync {
       return isResyncing;
     },
     get isFailing() {
-      return isFailing;
+      const isLate = syncedAt !== null && performance.now() - syncedAt > LATE_MS + 4 * intervalMs;
+      return isFailing || (isLate && !isResyncing);
     },
     async catchUp() {
       const number = ++committed;
-      await within(catchUpMs, run());
+      // While the file is made anew, or the primary cannot be followed, waiting would be for nothing.
+      if (!isFailing && !isResyncing) await within(catchUpMs, run());
       confirmed = Math.max(confirmed, number);
     },
     first: (timeoutMs) => within(timeoutMs, following),

@@ -1,9 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { sharedRun } from '../kernel/shared-run.ts';
 
 export interface WalSync {
   /** Resolves when everything committed before the call is on the disk. Calls that wait together share one flush. */
   flush(): Promise<void>;
+  /** Call it when no flush is wanted any more. */
   close(): Promise<void>;
 }
 
@@ -14,38 +16,19 @@ export interface WalSync {
  */
 export function createWalSync(path: string): WalSync {
   let handle: FileHandle | null = null;
-  let running: Promise<void> | null = null;
-  let next: Promise<void> | null = null;
-
-  const sync = async () => {
+  const flush = sharedRun(async () => {
     if (!handle) {
       handle = await open(path, 'r');
       await syncDirectory(dirname(path));
     }
     await handle.datasync();
-  };
-  const start = () => {
-    running = sync().finally(() => {
-      running = null;
-    });
-    return running;
-  };
-
+  });
   return {
-    flush() {
-      if (!running) return start();
-      // The running flush may have begun before the caller's commit: wait for one that begins now.
-      next ??= running
-        .catch(() => undefined)
-        .then(() => {
-          next = null;
-          return start();
-        });
-      return next;
-    },
+    flush,
     async close() {
-      await (next ?? running)?.catch(() => undefined);
-      await handle?.close();
+      if (!handle) return;
+      await flush().catch(() => undefined);
+      await handle.close();
     },
   };
 }

@@ -1,5 +1,7 @@
 import { randomToken } from '../kernel/ids.ts';
 import type { Connection } from '../ports/connection.ts';
+import type { SocketHandler, SocketRoutes } from '../ports/sockets.ts';
+import { isUpgrade, socketEvents, upgrade } from './socket-upgrades.ts';
 
 export interface BunServerOptions {
   readonly hostname: string;
@@ -9,6 +11,8 @@ export interface BunServerOptions {
   readonly isHostAllowed: (host: string | null) => boolean;
   readonly misdirected: (requestId: string, path: string) => Response;
   readonly handle: (request: Request, connection: Connection) => Response | Promise<Response>;
+  /** Who takes WebSockets; without it nobody does. */
+  readonly sockets?: SocketRoutes | undefined;
 }
 
 export interface BunServer {
@@ -38,7 +42,28 @@ export function startBunServer(options: BunServerOptions): BunServer {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
   });
 
-  const server = Bun.serve({
+  const answer = (request: Request, server: Bun.Server<SocketHandler>): Response | Promise<Response> => {
+    const host = request.headers.get('host');
+    let admitted = request;
+    // A `Host` that makes no URL leaves a bare path, which would be cut at the wrong place.
+    if (!isHostAllowed(host) || request.url.startsWith('/')) {
+      const url = URL.parse(request.url, 'http://localhost');
+      if (!url?.pathname.startsWith('/health/')) return misdirected(randomToken(12), url?.pathname ?? '/');
+      // Probes may come with any host; what comes behind sees one that cannot shift the path.
+      admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
+    }
+    return handle(admitted, new BunConnection(request, server, tls !== undefined));
+  };
+  /** The runtime's own router knows these paths, so other requests pay nothing for them. */
+  const answerSocket = (sockets: SocketRoutes) => (request: Request, server: Bun.Server<SocketHandler>) => {
+    const isOurs = isUpgrade(request) && isHostAllowed(request.headers.get('host')) && !request.url.startsWith('/');
+    if (!isOurs) return answer(request, server);
+    return upgrade(sockets, request, new BunConnection(request, server, tls !== undefined), server);
+  };
+  const { sockets } = options;
+  const socketPaths = sockets ? sockets.paths.map((path) => [path, answerSocket(sockets)] as const) : [];
+
+  const server = Bun.serve<SocketHandler, string>({
     hostname: options.hostname,
     port: options.port,
     reusePort: false,
@@ -46,21 +71,13 @@ export function startBunServer(options: BunServerOptions): BunServer {
     maxRequestBodySize: MAX_BODY_BYTES,
     development: false,
     ...(tls ? { tls: { cert: Bun.file(tls.certificateFile), key: Bun.file(tls.keyFile) } } : {}),
-    routes: { '/health/live': { GET: live, HEAD: live } },
-    fetch(request, server) {
-      const host = request.headers.get('host');
-      let admitted = request;
-      // A `Host` that makes no URL leaves a bare path, which would be cut at the wrong place.
-      if (!isHostAllowed(host) || request.url.startsWith('/')) {
-        const url = URL.parse(request.url, 'http://localhost');
-        if (!url?.pathname.startsWith('/health/')) return misdirected(randomToken(12), url?.pathname ?? '/');
-        // Probes may come with any host; what comes behind sees one that cannot shift the path.
-        admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
-      }
-      return handle(admitted, new BunConnection(request, server, tls !== undefined));
-    },
+    routes: { '/health/live': { GET: live, HEAD: live }, ...Object.fromEntries(socketPaths) },
+    fetch: answer,
+    websocket: socketEvents,
     error: () => new Response(null, { status: 500 }),
   });
+
+  sockets?.attach({ publish: (group, frame) => void server.publish(group, frame) });
 
   return {
     url: server.url.href.replace(/\/$/, ''),
@@ -77,9 +94,9 @@ class BunConnection implements Connection {
   readonly peerAddress: string;
   readonly isSecure: boolean;
   readonly #request: Request;
-  readonly #server: Bun.Server<undefined>;
+  readonly #server: Bun.Server<SocketHandler>;
 
-  constructor(request: Request, server: Bun.Server<undefined>, isSecure: boolean) {
+  constructor(request: Request, server: Bun.Server<SocketHandler>, isSecure: boolean) {
     this.#request = request;
     this.#server = server;
     this.isSecure = isSecure;

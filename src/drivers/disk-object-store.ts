@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { assertKey, fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
-import { atDisk, isErrno, syncDirectory, writeDurably } from './disk-write.ts';
+import { atDisk, directorySync, isErrno, writeDurably } from './disk-write.ts';
 
 /** A Blob opens its file only when it is sent, moments after `get`: until then a delete waits. */
 const OPENING_MS = 50;
@@ -35,6 +35,7 @@ export interface DiskObjectStoreOptions {
  */
 export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
   const paths = objectPaths(root);
+  const syncDirectory = directorySync();
   const opening = new Map<string, number>();
   let prepared: Promise<unknown> | null = null;
 

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { AppError } from '../kernel/errors.ts';
 import { storageProblems } from '../kernel/problems.ts';
+import { sharedRun } from '../kernel/shared-run.ts';
 
 /** Bytes after which what was written is sent to the disk while more is still arriving. */
 const FLUSH_EVERY_BYTES = 64 * 2 ** 20;
@@ -62,11 +63,26 @@ export async function writeDurably(
   return { size, sha256: hash.digest('hex') };
 }
 
-/** Makes the entries of a directory durable: a new name survives power loss only after this. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await atDisk(open(path, 'r'));
+/**
+ * Makes the entries of directories durable: a new name survives power loss only after this. Calls for one directory that wait
+ * together share a flush; it is meant for a bounded set of directories.
+ */
+export function directorySync(): (path: string) => Promise<void> {
+  const flushes = new Map<string, () => Promise<void>>();
+  return (path) => {
+    let flush = flushes.get(path);
+    if (!flush) {
+      flush = sharedRun(() => syncNow(path));
+      flushes.set(path, flush);
+    }
+    return atDisk(flush());
+  };
+}
+
+async function syncNow(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
   try {
-    await atDisk(handle.sync());
+    await handle.sync();
   } finally {
     await handle.close();
   }

@@ -24,8 +24,8 @@ export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
     const lines = waiting;
     waiting = '';
     try {
-      if (lines !== '') sink.write(lines);
       // A closed pipe (`bunkhouse serve | head`) is no reason to end: the lines are lost.
+      if (lines !== '') Promise.resolve(sink.write(lines)).catch(() => undefined);
       Promise.resolve(sink.flush()).catch(() => undefined);
     } catch {
       // The same, told at once.
@@ -50,7 +50,7 @@ export async function pinoLogger(options: PinoLoggerOptions): Promise<Logger> {
       formatters: { level: (level) => ({ level }) },
       serializers: { err: (error: unknown) => describeError(error, scrub) },
     },
-    stream,
+    { write: (text: string) => stream.write(scrub(text)) },
   );
   const line: Logger['line'] = logger.isLevelEnabled('info')
     ? (members) => stream.write(`{"level":"info","time":"${isoNow()}",${members}}\n`)
@@ -66,11 +66,19 @@ interface Shared {
 
 function wrap(logger: pino.Logger, shared: Shared): Logger {
   const { redact } = shared;
+  const at = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
+    try {
+      logger[level](redact(fields), message);
+    } catch {
+      // A getter threw, or there is no JSON for it: the message still counts.
+      logger[level]({ unreadable: true }, message);
+    }
+  };
   return {
-    debug: (fields, message) => logger.debug(redact(fields), message),
-    info: (fields, message) => logger.info(redact(fields), message),
-    warn: (fields, message) => logger.warn(redact(fields), message),
-    error: (fields, message) => logger.error(redact(fields), message),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
     child: (fields) => wrap(logger.child(redact(fields)), shared),
     line: shared.line,
     flush: shared.flush,
@@ -125,13 +133,21 @@ const MAX_CAUSES = 5;
  */
 function describeError(error: unknown, scrub: (text: string) => string, depth = 0): ErrorLine {
   if (!(error instanceof Error)) return { type: typeof error, message: 'not an Error' };
+  try {
+    return describeKnown(error, scrub, depth);
+  } catch {
+    return { type: 'Error', message: 'an error that cannot be read' };
+  }
+}
+
+function describeKnown(error: Error, scrub: (text: string) => string, depth: number): ErrorLine {
   const isQueryError = error.name === 'DrizzleQueryError' || error.constructor.name === 'DrizzleQueryError';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   return {
     type: error.constructor.name,
-    message: isQueryError ? 'a query failed' : scrub(error.message),
+    message: isQueryError ? 'a query failed' : scrub(String(error.message)),
     ...(code === undefined ? {} : { code }),
-    ...(isQueryError || !error.stack ? {} : { stack: scrub(error.stack) }),
+    ...(isQueryError || !error.stack ? {} : { stack: scrub(String(error.stack)) }),
     ...(error.cause === undefined || depth >= MAX_CAUSES
       ? {}
       : { cause: describeError(error.cause, scrub, depth + 1) }),

@@ -1,5 +1,6 @@
 import type { Server, WebSocketHandler } from 'bun';
-import type { SocketHandler, SocketPeer, SocketRoutes } from '../ports/sockets.ts';
+import type { Connection } from '../ports/connection.ts';
+import type { SocketHandler, SocketRoutes } from '../ports/sockets.ts';
 
 /**
  * Bun's own limits on sockets. They are the backstop: the rooms close earlier, with a code of their protocol. With
@@ -33,10 +34,10 @@ export function isUpgrade(request: Request): boolean {
 export function upgrade(
   routes: SocketRoutes,
   request: Request,
-  peer: SocketPeer,
+  connection: Connection,
   server: Server<SocketHandler>,
 ): Response | undefined {
-  const accepted = routes.accept(request, peer);
+  const accepted = routes.accept(request, connection);
   if (accepted instanceof Response) return accepted;
   return server.upgrade(request, { data: accepted }) ? undefined : new Response(null, { status: 400 });
 }

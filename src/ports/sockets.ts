@@ -3,6 +3,8 @@
  * wire. Groups are the driver's own fan-out: a frame sent to a group is framed once and written to all its members.
  */
 
+import type { Connection } from './connection.ts';
+
 /** One open socket. Frames are text; order of `send` and group frames to one socket is the order of the calls. */
 export interface Socket {
   send(frame: string): void;
@@ -34,15 +36,9 @@ export interface SocketRoutes {
   /** Path patterns of the runtime's router (`/app/:key`). */
   readonly paths: readonly string[];
   /** Accepts an upgrade with a handler, or refuses it with an answer. MUST NOT throw. */
-  accept(request: Request, peer: SocketPeer): SocketHandler | Response;
+  accept(request: Request, connection: Connection): SocketHandler | Response;
   /** Hands over what only the driver can do, before the first request. */
   attach(groups: SocketGroups): void;
-}
-
-export interface SocketPeer {
-  /** Address of the peer, which may be a proxy. */
-  readonly peerAddress: string;
-  readonly isSecure: boolean;
 }
 
 export interface SocketGroups {

@@ -86,13 +86,13 @@ describe('who may call is judged before the body', () => {
 });
 
 describe('cookies on requests that change something', () => {
-  test.each([
-    [{}, 403],
-    [{ 'sec-fetch-site': 'cross-site' }, 403],
-    [{ 'sec-fetch-site': 'same-origin' }, 200],
-    [{ origin: 'https://page.example' }, 403],
-    [{ origin: 'http://localhost', host: 'localhost' }, 200],
-  ])('%p gives %p', async (headers: Record<string, string>, status) => {
+  test.each<[string, Record<string, string>, number]>([
+    ['nothing', {}, 403],
+    ['a foreign site', { 'sec-fetch-site': 'cross-site' }, 403],
+    ['our own site', { 'sec-fetch-site': 'same-origin' }, 200],
+    ['a foreign origin', { origin: 'https://page.example' }, 403],
+    ['our own origin', { origin: 'http://localhost', host: 'localhost' }, 200],
+  ])('with %s to go by', async (_what, headers, status) => {
     const gate = openGate();
     const answer = await gate.send('POST', '/json', { headers: { ...JSON_TYPE, ...headers, cookie: 'ann' }, body: '{"text":""}' });
     expect(answer.status).toBe(status);

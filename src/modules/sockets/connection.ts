@@ -61,8 +61,12 @@ export abstract class Connection implements SocketHandler {
     this.#tokens = host.limits.commandBurst;
   }
 
-  /** Handles one frame; the next waits until it is done. */
-  protected abstract handle(frame: string): void | Promise<void>;
+  /** The commands in a frame, in order. */
+  protected split(frame: string): readonly string[] {
+    return [frame];
+  }
+  /** Handles one command; the next waits until it is done. */
+  protected abstract handle(command: string): void | Promise<void>;
   /** Asks the client for a sign of life. */
   protected abstract ping(): void;
   /** A subscription's own right to exist has ended. */
@@ -78,13 +82,15 @@ export abstract class Connection implements SocketHandler {
 
   message(frame: string | Uint8Array): void {
     if (this.isEnded) return;
-    this.#heardAt = this.host.clock.now();
+    this.noteLife();
     if (typeof frame !== 'string' || frame.length > this.host.limits.maxFrameBytes) {
       this.end(this.verdicts.malformed);
       return;
     }
     this.#inbox ??= this.#createInbox();
-    if (!this.#inbox.push(frame)) this.end(this.verdicts.flooding);
+    for (const command of this.split(frame)) {
+      if (!this.#inbox.push(command)) return this.end(this.verdicts.flooding);
+    }
   }
 
   drain(): void {
@@ -104,12 +110,41 @@ export abstract class Connection implements SocketHandler {
     this.host.registry.onSent(frame.length);
   }
 
+  /** Makes the connection somebody's. False when they have too many. */
+  adopt(caller: Caller, expiresAt: number): boolean {
+    if (caller.kind === 'user' && !this.host.registry.claim(this, caller.id)) return false;
+    this.renew(caller, expiresAt);
+    return true;
+  }
+
+  /** The same caller, with a token that lasts longer. */
+  renew(caller: Caller, expiresAt: number): void {
+    this.caller = caller;
+    this.sessionId = caller.kind === 'user' ? caller.sessionId : null;
+    this.expiresAt = expiresAt;
+  }
+
+  /** Ends one subscription. @param farewell frame that tells the client; null when it asked for this. */
+  drop(channel: string, farewell: string | null): void {
+    const subscription = this.subscriptions.get(channel);
+    if (!subscription) return;
+    this.subscriptions.delete(channel);
+    this.host.hub.detach(subscription);
+    this.host.presence.leave(subscription.topic, this.id);
+    if (farewell !== null) this.send(farewell);
+  }
+
   /** Ends the connection with a code. Nothing is delivered to it from here on. */
   end(verdict: Verdict): void {
     if (this.isEnded) return;
     this.#leave();
     this.#endedAt = this.host.clock.now();
     this.socket?.close(verdict.code, verdict.reason);
+  }
+
+  /** Counts as a sign of life. */
+  protected noteLife(): void {
+    this.#heardAt = this.host.clock.now();
   }
 
   get backlogBytes(): number {
@@ -147,16 +182,16 @@ export abstract class Connection implements SocketHandler {
   }
 
   #createInbox(): Inbox {
-    const { maxQueuedFrames, maxFrameBytes, pauseBacklogBytes } = this.host.limits;
+    const { maxQueuedCommands, maxFrameBytes, pauseBacklogBytes } = this.host.limits;
     return createInbox({
-      maxFrames: maxQueuedFrames,
+      maxCommands: maxQueuedCommands,
       maxBytes: maxFrameBytes,
       // What a client asks for while it does not read would pile up here.
       isPaused: () => this.backlogBytes > pauseBacklogBytes,
-      handle: (frame) => {
+      handle: (command) => {
         if (this.isEnded) return;
         try {
-          const done = this.handle(frame);
+          const done = this.handle(command);
           return done?.catch((error: unknown) => this.#fail(error));
         } catch (error) {
           this.#fail(error);
@@ -166,7 +201,7 @@ export abstract class Connection implements SocketHandler {
   }
 
   #fail(error: unknown): void {
-    this.host.onFault(error, 'a frame could not be handled');
+    this.host.onFault(error, 'a command could not be handled');
     this.end(this.verdicts.internal);
   }
 

@@ -1,25 +1,25 @@
 /**
- * The order of one connection. The runtime calls message handlers without waiting for earlier ones; here each frame is handled
+ * The order of one connection. The runtime calls message handlers without waiting for earlier ones; here each command is handled
  * after the one before it is done. While nothing has to be waited for, nothing is queued.
  */
 export interface Inbox {
   /** False when too much is waiting already. */
-  push(frame: string): boolean;
+  push(command: string): boolean;
   /** Goes on after `isPaused` has become false. */
   resume(): void;
   clear(): void;
 }
 
 export interface InboxOptions {
-  readonly maxFrames: number;
+  readonly maxCommands: number;
   readonly maxBytes: number;
   /** MUST NOT throw or reject. */
-  readonly handle: (frame: string) => void | Promise<void>;
-  /** Whether frames must wait for now; whoever ends that calls `resume`. */
+  readonly handle: (command: string) => void | Promise<void>;
+  /** Whether commands must wait for now; whoever ends that calls `resume`. */
   readonly isPaused: () => boolean;
 }
 
-export function createInbox({ maxFrames, maxBytes, handle, isPaused }: InboxOptions): Inbox {
+export function createInbox({ maxCommands, maxBytes, handle, isPaused }: InboxOptions): Inbox {
   let waiting: string[] = [];
   let bytes = 0;
   let isBusy = false;
@@ -30,13 +30,13 @@ export function createInbox({ maxFrames, maxBytes, handle, isPaused }: InboxOpti
     while (waiting.length > 0 && !isPaused()) {
       const batch = waiting;
       waiting = [];
-      for (const [index, frame] of batch.entries()) {
+      for (const [index, command] of batch.entries()) {
         if (isPaused()) {
           waiting = [...batch.slice(index), ...waiting];
           break;
         }
-        bytes -= frame.length;
-        const done = handle(frame);
+        bytes -= command.length;
+        const done = handle(command);
         if (done) await done;
       }
     }
@@ -44,15 +44,15 @@ export function createInbox({ maxFrames, maxBytes, handle, isPaused }: InboxOpti
   };
 
   return {
-    push(frame) {
+    push(command) {
       if (!isBusy && waiting.length === 0 && !isPaused()) {
-        const done = handle(frame);
+        const done = handle(command);
         if (done) run(done);
         return true;
       }
-      if (waiting.length >= maxFrames || bytes + frame.length > maxBytes) return false;
-      waiting.push(frame);
-      bytes += frame.length;
+      if (waiting.length >= maxCommands || bytes + command.length > maxBytes) return false;
+      waiting.push(command);
+      bytes += command.length;
       return true;
     },
     resume() {

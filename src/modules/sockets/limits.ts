@@ -9,7 +9,7 @@ export interface SocketLimits {
   /** Data of one message. */
   readonly maxMessageBytes: number;
   /** Commands of one connection that wait for their turn. */
-  readonly maxQueuedFrames: number;
+  readonly maxQueuedCommands: number;
   /** A connection may send so many commands at once … */
   readonly commandBurst: number;
   /** … and then so many a second. */
@@ -38,7 +38,7 @@ export const SOCKET_LIMITS: SocketLimits = {
   maxTopicsPerConnection: 128,
   maxFrameBytes: 256 * 1024,
   maxMessageBytes: 64 * 1024,
-  maxQueuedFrames: 1024,
+  maxQueuedCommands: 1024,
   commandBurst: 1000,
   commandsPerSecond: 500,
   maxBacklogBytes: 1024 * 1024,

@@ -28,6 +28,12 @@ export const socketProblems = defineProblems('sockets', {
     detail: 'A message carries at most 64 KiB of data.',
   },
   'topic-forbidden': { status: 403, title: 'Topic not allowed', detail: 'You may not do this on that topic.' },
+  'invalid-connect': {
+    status: 400,
+    title: 'Invalid connect request',
+    detail: 'cf_connect is a JSON object with `token` and `subs`, both optional.',
+  },
+  'too-many-topics': { status: 422, title: 'Too many topics', detail: 'One connection subscribes to at most 128 topics.' },
   'pusher-off': {
     status: 404,
     title: 'Pusher is off',

@@ -1,16 +1,15 @@
 import { requestProblems } from '../../kernel/problems.ts';
-import { connectionOf, contextOf } from '../../web/context.ts';
-import { readBody } from './incoming.ts';
+import { contextOf } from '../../web/context.ts';
+import { incomingBody } from './incoming.ts';
 import { readMultipart } from './multipart.ts';
 import { uploadProblems } from './problems.ts';
 import type { UploadService, Visibility } from './service.ts';
 
 /** Keeps the files of a form (`POST /api/files`). */
 export function receiveForm(service: UploadService, ownerId: string, request: Request) {
-  connectionOf(request).keepOpen();
   return service.createAll(ownerId, async (add) => {
     const contentType = request.headers.get('content-type') ?? '';
-    const fields = await readMultipart(readBody(request.body), contentType, ({ field, name, body }) => {
+    const fields = await readMultipart(incomingBody(request), contentType, ({ field, name, body }) => {
       if (field !== 'file') throw uploadProblems.create('unexpected-file');
       return add(name, body);
     });
@@ -20,10 +19,9 @@ export function receiveForm(service: UploadService, ownerId: string, request: Re
 
 /** Keeps a raw body under the name that ends the path (`PUT /api/files/by-name/:name`). */
 export function receiveRaw(service: UploadService, ownerId: string, request: Request) {
-  connectionOf(request).keepOpen();
   const declared = request.headers.get('content-length');
   const name = decodeLastSegment(contextOf(request).path);
-  return service.putByName(ownerId, name, readBody(request.body), declared === null ? null : Number(declared));
+  return service.putByName(ownerId, name, incomingBody(request), declared === null ? null : Number(declared));
 }
 
 /** The name as it was sent, whatever it holds: `%2F` is a slash in a name, not a separator. */

@@ -32,7 +32,7 @@ async function byMagic(head: Uint8Array): Promise<string | null> {
 
 /** The beginning as text, `null` when it is not UTF-8 or holds bytes that text does not have. */
 function decodeText(head: Uint8Array): string | null {
-  if (head.length === 0 || head.some(isBinaryByte)) return null;
+  if (head.length === 0 || hasBinaryByte(head)) return null;
   try {
     // In stream mode a character that is cut off at the end is no fault.
     return new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: head.length >= SNIFF_BYTES });
@@ -41,9 +41,14 @@ function decodeText(head: Uint8Array): string | null {
   }
 }
 
-/** A binary data byte of WHATWG MIME Sniffing §3. */
-function isBinaryByte(byte: number): boolean {
-  return byte <= 0x08 || byte === 0x0b || (byte >= 0x0e && byte <= 0x1a) || (byte >= 0x1c && byte <= 0x1f);
+/** Whether there is a binary data byte of WHATWG MIME Sniffing §3. */
+function hasBinaryByte(bytes: Uint8Array): boolean {
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index] as number;
+    const isBinary = byte <= 0x08 || byte === 0x0b || (byte >= 0x0e && byte <= 0x1a) || (byte >= 0x1c && byte <= 0x1f);
+    if (isBinary) return true;
+  }
+  return false;
 }
 
 function typeOfText(text: string): string {

@@ -1,0 +1,169 @@
+import type { EventBus } from '../../kernel/events.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
+import type { Bus } from '../../ports/bus.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { RateLimiter, RatePolicy } from '../../ports/rate-limiter.ts';
+import type { SocketGroups, SocketHandler, SocketRoutes } from '../../ports/sockets.ts';
+import type { GateOptions } from '../../web/gate.ts';
+import type { Module } from '../../web/module.ts';
+import { createTopicAccess, type TopicAccess } from './access.ts';
+import { CentrifugoConnection } from './centrifugo-connection.ts';
+import type { Host } from './host.ts';
+import { createHub } from './hub.ts';
+import { createAuthenticate } from './identity.ts';
+import { createInspector } from './inspector.ts';
+import { SOCKET_LIMITS, type SocketLimits } from './limits.ts';
+import { createLocalPresence } from './local-presence.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
+import { createRegistry } from './registry.ts';
+import { socketRoutes } from './routes.ts';
+import type { RpcHandler } from './rpc.ts';
+import { createRuleTable, type TopicRules } from './rules.ts';
+import { obeySignal } from './signals.ts';
+import { createSocketMetrics } from './socket-metrics.ts';
+import { tellSystemMessages } from './system-messages.ts';
+import { createTopicTokens } from './topic-tokens.ts';
+import { createOriginCheck, createUpgrades } from './upgrades.ts';
+
+export { socketProblems } from './problems.ts';
+
+export interface SocketsOptions {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly limiter: RateLimiter;
+  /** Limits upgrades, by address. */
+  readonly policy: RatePolicy | null;
+  readonly identify: GateOptions['identify'];
+  readonly clientEnd: GateOptions['clientEnd'];
+  readonly publicUrl: () => string;
+  readonly corsOrigins: readonly string[];
+  /** `TOPIC_RULES`. */
+  readonly rules: TopicRules;
+  /** Signs subscription tokens. */
+  readonly topicTokenKey: Uint8Array;
+  readonly version: string;
+  readonly limits?: Partial<SocketLimits>;
+  /** Answers calls over connections; without it there are no methods. */
+  readonly rpc?: RpcHandler;
+}
+
+export interface Sockets extends Module {
+  /** For the driver that listens. */
+  readonly upgrades: SocketRoutes;
+  readonly access: TopicAccess;
+  readonly publisher: Publisher;
+  /** Closes every connection with the code for a restart, spread over a few seconds. */
+  drain(): Promise<void>;
+  /** Looks after deadlines, leases and rates; runs by itself every second once started. */
+  tick(): void;
+}
+
+const TICK_MS = 1_000;
+
+/** Realtime: one core of topics, spoken to in several protocols. */
+export function createSockets(options: SocketsOptions): Sockets {
+  const { bus, clock, events, log, corsOrigins } = options;
+  const limits: SocketLimits = { ...SOCKET_LIMITS, ...options.limits };
+  const metrics = createSocketMetrics(options.metrics);
+  const onFault = (error: unknown, message: string) => log.error({ err: error }, message);
+  let groups: SocketGroups = { publish: () => undefined };
+
+  const registry = createRegistry({ clock, limits });
+  const hub = createHub({
+    bus,
+    groups: { publish: (group, frame) => groups.publish(group, frame) },
+    findSocket: (id) => registry.find(id)?.socket ?? null,
+    maxHeld: limits.maxHeld,
+    onFanOut(bytes, members, publishedAt) {
+      registry.onSent(bytes);
+      metrics.onFanOut(members, publishedAt === null ? null : clock.now() - publishedAt);
+    },
+    onRecovery: metrics.onRecovery,
+    onFault: (error) => onFault(error, 'a gap could not be closed yet'),
+  });
+  const access = createTopicAccess(createRuleTable(options.rules), (error) => onFault(error, 'a permission hook failed'));
+  const publisher = createPublisher(bus, limits, metrics.onPublished);
+  const presence = createLocalPresence({
+    store: bus.presence,
+    ttlMs: limits.presenceTtlMs,
+    onFault: (error) => onFault(error, 'presence could not be kept'),
+  });
+  const inspector = createInspector(registry, hub, metrics);
+  metrics.observe(registry, hub);
+  bus.listen({
+    onPublication: hub.onPublication,
+    onPresence: hub.onPresence,
+    onDoubt: hub.onDoubt,
+    onSignal: (signal) => obeySignal(registry, signal),
+  });
+
+  const host: Host = {
+    version: options.version,
+    clock,
+    limits,
+    bus,
+    hub,
+    registry,
+    access,
+    presence,
+    publisher,
+    authenticate: createAuthenticate(options.identify, clock),
+    topicTokens: createTopicTokens(options.topicTokenKey, clock),
+    rpc: options.rpc ?? (async () => null),
+    onClosed: metrics.onClosed,
+    onFault,
+  };
+  const wires = new Map<string, (path: string) => SocketHandler>([
+    ['/connection/websocket', () => new CentrifugoConnection(host)],
+  ]);
+  const upgrades = createUpgrades({
+    clientEnd: options.clientEnd,
+    limiter: options.limiter,
+    policy: options.policy,
+    trustsOrigin: createOriginCheck(options.publicUrl, corsOrigins),
+    isFull: () => registry.isFull,
+    isDraining: () => registry.isDraining,
+    wires,
+    attach: (attached) => {
+      groups = attached;
+    },
+  });
+
+  const tick = () => {
+    const now = clock.now();
+    registry.tick();
+    presence.tick(now);
+    inspector.tick(now);
+  };
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let endSystemMessages: () => void = () => undefined;
+
+  return {
+    name: 'sockets',
+    routes: socketRoutes(host, inspector),
+    checks: [{ name: 'bus', isVital: false, run: () => bus.ping().then(() => ({ status: 'ok' })) }],
+    upgrades,
+    access,
+    publisher,
+    tick,
+    start() {
+      timer = setInterval(tick, TICK_MS);
+      endSystemMessages = tellSystemMessages({
+        events,
+        publisher,
+        signal: (signal) => bus.signal(signal),
+        onFault: (error) => onFault(error, 'a system message could not be published'),
+      });
+    },
+    drain: () => registry.drain((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+    async stop() {
+      clearInterval(timer);
+      endSystemMessages();
+      await bus.close();
+    },
+  };
+}
