@@ -21,7 +21,10 @@ export function locations(config: Config) {
 export function databaseLocations(config: Config): DatabaseLocation[] {
   return config.databases.map((database): DatabaseLocation => {
     if (database.kind === 'memory') return database;
-    if (database.kind === 'remote') throw new Error('a remote database is not offered in this version');
+    if (database.kind === 'remote') {
+      const { replicaPath } = database;
+      return { ...database, replicaPath: replicaPath === undefined ? undefined : resolve(replicaPath) };
+    }
     const path = database.path === null ? join(config.dataDir, `${database.name}.db`) : database.path;
     return { ...database, path: resolve(path) };
   });

@@ -6,9 +6,12 @@ import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
+import { fallbackBus } from './drivers/fallback-bus.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
+import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
+import { redisBus } from './drivers/redis-bus.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
 import { openStaticFile } from './drivers/static-files.ts';
 import { createEvents } from './kernel/events.ts';
@@ -27,6 +30,7 @@ import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
+import { createSockets, socketProblems } from './modules/sockets/index.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
@@ -61,6 +65,7 @@ export const problemTables = [
   accessProblems,
   authProblems,
   uploadProblems,
+  socketProblems,
   storageProblems,
   databaseProblems,
   serverProblems,
@@ -87,7 +92,10 @@ export async function createServer(config: Config): Promise<Server> {
   const publicUrl = () =>
     config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
 
-  const databases = await openDatabases(databaseLocations(config));
+  const databases = await openDatabases(databaseLocations(config), {
+    log,
+    onAlert: (alert) => events.emit('alerts/raised', alert),
+  });
   const database = databases.main;
   const store = diskObjectStore({ root: objectsDir });
   const limiter = memoryRateLimiter(clock);
@@ -128,14 +136,48 @@ export async function createServer(config: Config): Promise<Server> {
     log,
     limits: { maxFileBytes: config.uploadMaxSize, userQuotaBytes: config.userQuota },
   });
+  const clientEnd = createClientEnd(config.trustProxy);
+  const localBus = memoryBus({ clock });
+  const bus = config.redisUrl
+    ? fallbackBus(
+        redisBus({
+          url: config.redisUrl,
+          clock,
+          onFault: (error) => log.warn({ err: error }, 'Redis cannot be reached'),
+          onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
+        }),
+        localBus,
+      )
+    : localBus;
+  const sockets = createSockets({
+    bus,
+    clock,
+    events,
+    log,
+    metrics,
+    limiter,
+    policy: policies.default,
+    identify: auth.identify,
+    clientEnd,
+    publicUrl,
+    corsOrigins: config.corsOrigins ?? [],
+    rules: config.topicRules ?? {},
+    topicTokenKey: keys('topic-token'),
+    pusher:
+      config.pusherAppId && config.pusherAppKey && config.pusherAppSecret
+        ? { id: config.pusherAppId, key: config.pusherAppKey, secret: config.pusherAppSecret }
+        : null,
+    version: VERSION,
+  });
   const health = createHealth({
     checks: [
       ...databases.all.map((each) => ({
         name: `database:${each.name}`,
         isVital: each === database,
-        run: () => each.ping().then(() => ({ status: 'ok' as const })),
+        run: () => each.health?.() ?? each.ping().then(() => ({ status: 'ok' as const })),
       })),
       { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
+      ...sockets.checks,
     ],
     metrics,
     metricsToken: config.metricsToken,
@@ -152,8 +194,11 @@ export async function createServer(config: Config): Promise<Server> {
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
 
-  const served: Module[] = [auth, uploads].filter(({ name }) => config.servers.some((server) => server === name));
-  const modules: Module[] = [health, docs, ...served, gateway, landing];
+  const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
+  const served: Module[] = [auth, uploads, sockets].filter(isServed);
+  // What the others tell goes out over the bus, whether or not this process has clients of its own.
+  const behind: Module[] = isServed(sockets) ? [] : [{ ...sockets, routes: [] }];
+  const modules: Module[] = [health, docs, ...served, ...behind, gateway, landing];
 
   const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
     log.error({ err: error, requestId: id, route, method }, 'a request failed unexpectedly');
@@ -164,7 +209,7 @@ export async function createServer(config: Config): Promise<Server> {
     ),
     fallbacks: modules.flatMap((module) => module.fallbacks ?? []),
     identify: auth.identify,
-    clientEnd: createClientEnd(config.trustProxy),
+    clientEnd,
     limiter,
     policies,
     cors: createCors(config.corsOrigins ?? []),
@@ -218,6 +263,7 @@ export async function createServer(config: Config): Promise<Server> {
         isHostAllowed: createHostCheck({ ...hosts, publicUrl: publicUrl() }),
         misdirected: misdirectedResponse,
         handle: gate,
+        sockets: isServed(sockets) ? sockets.upgrades : undefined,
       });
     },
     stop: async () => {
@@ -225,6 +271,8 @@ export async function createServer(config: Config): Promise<Server> {
     },
     stopTimeoutMs: DRAIN_MS,
   });
+  // The listener waits for open sockets, so they are closed before it.
+  lifecycle.add({ name: 'open sockets', stop: () => sockets.drain(), stopTimeoutMs: DRAIN_MS });
 
   return {
     log,

@@ -28,8 +28,12 @@ describe('the settings', () => {
   });
 
   test('of the README are those of the schema that have an effect, in both directions', () => {
-    const rows = read('README.md').split('\n').filter((line) => /^\| `[A-Z]/.test(line));
-    const named = rows.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([A-Z][A-Z0-9_]*)`/g)].map(([, name]) => name as string));
+    const rows = read('README.md')
+      .split('\n')
+      .filter((line) => /^\| `[A-Z]/.test(line));
+    const named = rows.flatMap((row) =>
+      [...(row.split('|')[1] ?? '').matchAll(/`([A-Z][A-Z0-9_]*)`/g)].map(([, name]) => name as string),
+    );
     expect(named.sort()).toEqual([...present].sort());
   });
 });
@@ -38,7 +42,9 @@ describe('the problems', () => {
   const codes = problemTables.flatMap(({ area, rows }) => Object.keys(rows).map((name) => `${area}/${name}`));
 
   test('of docs/problems.md are those of the tables, in both directions', () => {
-    const named = [...read('docs/problems.md').matchAll(/^\| `([a-z-]+\/[a-z0-9-]+)` \|/gm)].map(([, code]) => code as string);
+    const named = [...read('docs/problems.md').matchAll(/^\| `([a-z-]+\/[a-z0-9-]+)` \|/gm)].map(
+      ([, code]) => code as string,
+    );
     expect(named.sort()).toEqual([...codes].sort());
   });
 
@@ -46,7 +52,9 @@ describe('the problems', () => {
     const glob = new Bun.Glob('**/*.ts');
     const made = new Set<string>();
     for await (const file of glob.scan(join(ROOT, 'src'))) {
-      for (const [, code] of read(join('src', file)).matchAll(/[`'"]((?:auth|uploads|request|server|database|storage)\/[a-z-]+)[`'"]/g)) {
+      for (const [, code] of read(join('src', file)).matchAll(
+        /[`'"]((?:auth|uploads|request|server|database|storage)\/[a-z-]+)[`'"]/g,
+      )) {
         made.add(code as string);
       }
     }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { readHistory } from '../db/migrate.ts';
+import type { DatabaseLocation } from '../db/registry.ts';
 import { databaseLocations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
 import { type Command, CommandError, print, table } from './command.ts';
@@ -19,7 +20,7 @@ export const dbCommand: Command = {
     const rows = await Promise.all(
       databaseLocations(config).map(async (location) => {
         const migration = await withDatabase(config, readMigration, location.name);
-        const place = location.kind === 'file' ? location.path : location.kind;
+        const place = placeOf(location);
         return { name: location.name, kind: location.kind, place, migration };
       }),
     );
@@ -33,4 +34,12 @@ export const dbCommand: Command = {
 /** The newest migration of a database of ours; null for one that has none. */
 async function readMigration(database: Database): Promise<string | null> {
   return (await readHistory(database)).at(-1)?.[0] ?? null;
+}
+
+/** Where it is, without credentials. */
+function placeOf(location: DatabaseLocation): string {
+  if (location.kind === 'memory') return 'memory';
+  if (location.kind === 'file') return location.path;
+  const host = URL.parse(location.url)?.host ?? 'remote';
+  return location.replicaPath === undefined ? host : `${host}, replica ${location.replicaPath}`;
 }

@@ -3,6 +3,7 @@ import { loadMigrations, migrate } from '../db/migrate.ts';
 import { openDatabase } from '../db/registry.ts';
 import { databaseLocations, locations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
+import type { Logger } from '../ports/logger.ts';
 import { CommandError } from './command.ts';
 
 /**
@@ -16,7 +17,9 @@ export async function withDatabase<T>(
 ): Promise<T> {
   const location = databaseLocations(config).find((candidate) => candidate.name === name);
   if (!location) throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
-  const database = await openDatabase(location);
+  // A replica's file belongs to the server; what is done here is done at the primary.
+  const place = location.kind === 'remote' ? { ...location, replicaPath: undefined } : location;
+  const database = await openDatabase(place, { log: silentLog });
   try {
     return await work(
       database,
@@ -26,3 +29,14 @@ export async function withDatabase<T>(
     await database.close();
   }
 }
+
+/** Commands report by their messages and exit codes. */
+const silentLog: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  line() {},
+  child: () => silentLog,
+  flush() {},
+};

@@ -62,5 +62,7 @@ function showable(value: unknown): unknown {
 
 /** An address may carry a name with a password, or a token in its query. */
 function maskCredentials(text: string): string {
-  return text.replace(/^([a-z+]+:\/\/)[^/@]*@/i, `$1${MASK}@`).replace(/([?&][a-z_]*(?:token|password|key)=)[^&]*/gi, `$1${MASK}`);
+  return text
+    .replace(/^([a-z+]+:\/\/)[^/@]*@/i, `$1${MASK}@`)
+    .replace(/([?&][a-z_]*(?:token|password|key)=)[^&]*/gi, `$1${MASK}`);
 }

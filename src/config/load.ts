@@ -70,6 +70,12 @@ function findContradictions(config: Config): string[] {
   if ((config.adminEmail === undefined) !== (config.adminPassword === undefined)) {
     faults.push('ADMIN_EMAIL and ADMIN_PASSWORD are needed together');
   }
+  const pusher = [config.pusherAppId, config.pusherAppKey, config.pusherAppSecret].filter(
+    (value) => value !== undefined,
+  );
+  if (pusher.length === 1 || pusher.length === 2) {
+    faults.push('PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET are needed together');
+  }
   if (config.trustProxy.length > 1 && config.trustProxy.some((entry) => typeof entry === 'string')) {
     faults.push('TRUST_PROXY cannot mix none or fly with other entries');
   }

@@ -1,4 +1,5 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
+import { topicRules } from './topic-rules.ts';
 import { integer, list, oneOf, path, rate, size, text, url, ValueFault } from './values.ts';
 
 /** The servers that one process may mount; `SERVERS` picks among them. */
@@ -125,6 +126,21 @@ export const SETTINGS = {
     description: 'What one user may keep in all; 0 for no limit.',
   }),
   bodyMaxSize: size({ env: 'BODY_MAX_SIZE', default: '1MiB', description: 'Largest JSON or form body.' }),
+  redisUrl: text({
+    env: 'REDIS_URL',
+    isSecret: true,
+    description:
+      'Redis (6.2 or later) or Valkey that the realtime servers of several machines share: `redis://HOST:PORT`.',
+  }),
+  topicRules: topicRules({
+    env: 'TOPIC_RULES',
+    description:
+      'Who may use which realtime topics: JSON `{"pattern": {"subscribe": R, "publish": R, "presence": R, "history": R}}` with ' +
+      'R = `anyone`, `user`, `admin` or `none`; a pattern may end with `*`, the longest wins.',
+  }),
+  pusherAppId: text({ env: 'PUSHER_APP_ID', description: 'Application that Pusher clients and servers may use.' }),
+  pusherAppKey: text({ env: 'PUSHER_APP_KEY', description: 'Public key of PUSHER_APP_ID.' }),
+  pusherAppSecret: text({ env: 'PUSHER_APP_SECRET', isSecret: true, description: 'Signs for PUSHER_APP_ID.' }),
   trustProxy: list({
     env: 'TRUST_PROXY',
     item: readTrust,
@@ -181,17 +197,10 @@ export const SETTINGS = {
     description: 'age recipient that backups are encrypted to.',
   }),
   cacheUrl: text({ env: 'CACHE_URL', default: 'memory:', isPlanned: true, description: 'Where the cache lives.' }),
-  redisUrl: text({
-    env: 'REDIS_URL',
-    isSecret: true,
-    isPlanned: true,
-    description: 'Shared bus and rate limits between machines.',
-  }),
   phpRoot: path({ env: 'PHP_ROOT', default: './php', isPlanned: true, description: 'Document root of PHP.' }),
   phpMount: text({ env: 'PHP_MOUNT', default: '/php', isPlanned: true, description: 'Path under which PHP answers.' }),
   phpFpm: text({ env: 'PHP_FPM', default: 'spawn', isPlanned: true, description: 'How php-fpm is reached.' }),
   proxyRoutes: text({ env: 'PROXY_ROUTES', isPlanned: true, description: 'Comma list `PREFIX=ORIGIN` of upstreams.' }),
-  topicRules: text({ env: 'TOPIC_RULES', isPlanned: true, description: 'Who may use which realtime topics, JSON.' }),
   parseFetch: oneOf({
     env: 'PARSE_FETCH',
     choices: ['on', 'off'],

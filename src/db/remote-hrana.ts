@@ -30,6 +30,13 @@ export function toWireStatement(statement: InStatement): WireStatement {
   return { sql, args: toWireArgs(args), want_rows: true };
 }
 
+/** @throws the error of the statement; `lost` when the server did not run it. */
+export function takeResult(outcome: Outcome): ResultSet {
+  if (outcome instanceof Error) throw outcome;
+  if (outcome === null) throw new RemoteError('lost');
+  return outcome;
+}
+
 /** Each step runs only if the one before it succeeded. */
 export function toChain(statements: readonly WireStatement[], first?: Condition): Step[] {
   return statements.map((statement, index) => ({

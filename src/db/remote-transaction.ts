@@ -5,7 +5,9 @@ import {
   type Condition,
   type OpenStream,
   type Outcome,
+  type Step,
   type Stream,
+  takeResult,
   toChain,
   toWireStatement,
   type WireStatement,
@@ -14,6 +16,8 @@ import type { Link } from './remote-link.ts';
 
 /** How long ending a transaction that failed may hold up the next one, in milliseconds. */
 const ROLLBACK_MS = 1_000;
+/** How long an answer is listened for after everybody stopped waiting for it, to end what it began. */
+const PATIENCE_MS = 10_000;
 
 /** Something that must hold at the server for a transaction to go on; asked in the request that begins it. */
 export interface Fence {
@@ -51,19 +55,30 @@ const IN_TRANSACTION: Condition = { type: 'not', cond: { type: 'is_autocommit' }
 
 export function createTransaction(options: TransactionOptions): RemoteTransaction {
   const { openStream, link, deadline, fence = null, preamble = [] } = options;
-  const { signal } = deadline;
   const opening = [...preamble, 'BEGIN IMMEDIATE', ...(fence ? [fence.statement] : [])].map(toWireStatement);
+  const patience = new AbortController();
   let stream: Stream | null = null;
   /** Set once the transaction cannot go on: it must not be committed, whatever `work` makes of the error. */
   let fault: unknown = null;
   let isCommitSent = false;
   let tail: Promise<unknown> = Promise.resolve();
+  let underWay: Promise<unknown> = Promise.resolve();
+
+  /**
+   * The caller stops waiting at the deadline, the request does not: only its answer names the stream, and a server that is told
+   * nothing keeps the write lock for the stream until it expires.
+   */
+  const send = (open: Stream, steps: readonly Step[], isLast = false): Promise<Outcome[]> => {
+    const running = open.run(steps, { signal: patience.signal, isLast });
+    underWay = running.catch(() => undefined);
+    return deadline.race(running);
+  };
 
   /** Nothing is changed before COMMIT, so a beginning whose answer was lost is repeated on a stream of its own. */
   const begin = (statements: readonly WireStatement[]) =>
     link.repeatable(deadline, async () => {
       stream = openStream();
-      const outcomes = await stream.run(toChain([...opening, ...statements]), { signal });
+      const outcomes = await send(stream, toChain([...opening, ...statements]));
       const opened = outcomes.splice(0, opening.length);
       const fenced = fence ? opened.pop() : null;
       for (const outcome of opened) takeResult(outcome);
@@ -72,13 +87,13 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
     });
 
   const run = async (statements: readonly WireStatement[]): Promise<ResultSet[]> => {
-    if (signal.aborted) fault ??= new RemoteError('timeout');
+    if (deadline.signal.aborted) fault ??= new RemoteError('timeout');
     if (fault) throw fault;
     let outcomes: Outcome[];
     try {
       const open = stream;
       outcomes = open
-        ? await link.call(() => open.run(toChain(statements, IN_TRANSACTION), { signal }))
+        ? await link.call(() => send(open, toChain(statements, IN_TRANSACTION)))
         : await begin(statements);
     } catch (error) {
       fault = error;
@@ -112,7 +127,7 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
         try {
           outcomes = await link.call(() => {
             isCommitSent = true;
-            return open.run([commit], { signal, isLast: true });
+            return send(open, [commit], true);
           });
         } catch (error) {
           // The platform repeats a request whose kept-alive connection closed, so even "no such stream" proves nothing.
@@ -123,10 +138,16 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
     async rollBack() {
       const open = stream;
       stream = null;
-      const isReachable = !isOutage(fault);
       fault ??= new RemoteError('lost');
-      if (!open || !isReachable) return;
-      await withDeadline(ROLLBACK_MS, (brief) => tail.then(() => open.end(brief.signal))).catch(() => undefined);
+      const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+      const ending = underWay
+        .then(() => open?.end(patience.signal))
+        .catch(() => undefined)
+        .finally(() => clearTimeout(timer));
+      // Nobody waits for a server that does not answer; one whose connection broke may well answer on the next.
+      const isBroken = fault instanceof RemoteError && fault.fault === 'broken';
+      if (deadline.signal.aborted || (isOutage(fault) && !isBroken)) return;
+      await withDeadline(ROLLBACK_MS, () => ending).catch(() => undefined);
     },
     get isCommitSent() {
       return isCommitSent;
@@ -137,11 +158,4 @@ export function createTransaction(options: TransactionOptions): RemoteTransactio
 /** What a commit failed with when its answer did not come. */
 export function unknownOutcome({ code, fault }: RemoteError): RemoteError {
   return new RemoteError('unknown-outcome', code ?? fault);
-}
-
-/** @throws the error of the statement; `lost` when the server did not run it. */
-function takeResult(outcome: Outcome): ResultSet {
-  if (outcome instanceof Error) throw outcome;
-  if (outcome === null) throw new RemoteError('lost');
-  return outcome;
 }

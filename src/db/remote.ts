@@ -9,7 +9,7 @@ import { toQueries } from './queries.ts';
 import { parseRemoteAddress } from './remote-address.ts';
 import { type Deadline, withDeadline } from './remote-deadline.ts';
 import { mapRemoteError, RemoteError } from './remote-errors.ts';
-import { createHrana, toChain, toWireStatement, type WireStatement } from './remote-hrana.ts';
+import { createHrana, takeResult, toChain, toWireStatement, type WireStatement } from './remote-hrana.ts';
 import { createLink } from './remote-link.ts';
 import { createTransaction, type Fence, type RemoteTransaction, unknownOutcome } from './remote-transaction.ts';
 import { createTurns } from './remote-turns.ts';
@@ -33,7 +33,7 @@ export interface RemoteOptions {
   readonly clock?: Clock;
   /** For one read, and for one transaction from its first statement to its commit; a turn to write is waited for twice as long. */
   readonly deadlineMs?: number;
-  /** Must hold for each write. */
+  /** Must hold for each read and each write; asked in the same request. */
   readonly fence?: () => Fence | null;
 }
 
@@ -64,11 +64,12 @@ export function openRemoteDatabase(options: RemoteOptions): RemoteDatabase {
   const read = (statement: WireStatement, deadline: Deadline): Promise<ResultSet> =>
     link.repeatable(deadline, async () => {
       if (deadline.signal.aborted) throw new RemoteError('timeout');
-      const steps = toChain([BEGIN_READ, statement]);
-      const [begun, outcome] = await openStream().run(steps, { signal: deadline.signal, isLast: true });
-      if (begun instanceof Error) throw begun;
-      if (outcome instanceof Error) throw outcome;
-      if (!outcome) throw new RemoteError('lost');
+      const condition = fence?.() ?? null;
+      const steps = toChain([BEGIN_READ, ...(condition ? [toWireStatement(condition.statement)] : []), statement]);
+      const outcomes = await openStream().run(steps, { signal: deadline.signal, isLast: true });
+      takeResult(outcomes[0] ?? null);
+      if (condition) condition.check(outcomes[1] ?? null);
+      const outcome = takeResult(outcomes.at(-1) ?? null);
       if (outcome.rowsAffected > 0) throw readOnlyError();
       return outcome;
     });

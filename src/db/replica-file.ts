@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { InStatement, ResultSet } from '@libsql/core/api';
 import { databaseProblems } from '../kernel/problems.ts';
 import type { EngineConnection } from './engine.ts';
@@ -16,9 +16,13 @@ const BUSY_PAUSE_MS = 5;
 export interface ReplicaFile {
   readonly isOpen: boolean;
   /**
-   * Takes a new connection, which knows nothing of what was there before; the first one too. Without a file, or when it is
-   * damaged, `isOpen` is false afterwards.
+   * Whether there is something to read. A replica is made by going through the whole history of its primary, so until that was
+   * done once its file holds states of long ago; a file beside it says that it was.
    */
+  readonly isWhole: boolean;
+  /** Notes that the file has caught up with the primary, and takes a new connection. */
+  adopt(): Promise<void>;
+  /** Takes a new connection, which knows nothing of what was there before; the first one too. Does nothing while not whole. */
   reopen(): Promise<void>;
   /** @returns null when the file cannot be read now. @throws what SQL says, translated. */
   execute(statement: InStatement): Promise<ResultSet | null>;
@@ -27,11 +31,18 @@ export interface ReplicaFile {
   close(): void;
 }
 
+/** What libSQL and SQLite keep beside a replica, and the mark of ours. */
+const BESIDE = ['-client_wal_index', '-wal', '-shm', '-whole'];
+
 /** @param onDamage hears once that the file is damaged; it is not read again. */
 export function createReplicaFile(path: string, onDamage: (error: unknown) => void): ReplicaFile {
   let connection: EngineConnection | null = null;
   let opened = 0;
   let isDamaged = false;
+  const mark = `${path}-whole`;
+  // What belongs to a file that is gone would make its successor begin in the middle.
+  if (!existsSync(path)) for (const suffix of BESIDE) rmSync(`${path}${suffix}`, { force: true });
+  let isWhole = existsSync(mark);
 
   const drop = () => {
     connection?.close();
@@ -51,7 +62,7 @@ export function createReplicaFile(path: string, onDamage: (error: unknown) => vo
   };
 
   const connect = async () => {
-    if (isDamaged || !existsSync(path)) return null;
+    if (isDamaged || !isWhole) return null;
     let fresh: EngineConnection | null = null;
     try {
       fresh = await sqliteEngine.open({ path, isReadOnly: true });
@@ -66,17 +77,29 @@ export function createReplicaFile(path: string, onDamage: (error: unknown) => vo
     }
   };
 
+  const reopen = async () => {
+    drop();
+    const fresh = await connect();
+    drop();
+    connection = fresh;
+    opened++;
+  };
+
   return {
     get isOpen() {
       return connection !== null;
     },
-    async reopen() {
-      drop();
-      const fresh = await connect();
-      drop();
-      connection = fresh;
-      opened++;
+    get isWhole() {
+      return isWhole && !isDamaged;
     },
+    async adopt() {
+      if (!isWhole && existsSync(path)) {
+        writeFileSync(mark, '');
+        isWhole = true;
+      }
+      await reopen();
+    },
+    reopen,
     async execute(statement) {
       for (let attempt = 1; connection; attempt++) {
         try {

@@ -40,9 +40,13 @@ export function toIdentity(rows: readonly unknown[]): string | null {
   return typeof id === 'string' ? id : null;
 }
 
-/** @throws RemoteError `replaced` when what became of {@link READ_IDENTITY} shows another database than the expected one. */
-export function checkIdentity(outcome: Outcome, expected: string): void {
-  if (outcome instanceof Error && !(outcome instanceof LibsqlError)) throw outcome;
-  const isSame = outcome !== null && !(outcome instanceof Error) && toIdentity(outcome.rows) === expected;
-  if (!isSame) throw new RemoteError('replaced');
+/**
+ * Whether what became of {@link READ_IDENTITY} at a server shows the expected database.
+ * @throws when the server did not say.
+ */
+export function isExpected(outcome: Outcome, expected: string): boolean {
+  if (outcome === null) throw new RemoteError('lost');
+  if (outcome instanceof LibsqlError) return false;
+  if (outcome instanceof Error) throw outcome;
+  return toIdentity(outcome.rows) === expected;
 }

@@ -67,7 +67,7 @@ export function createReplicaSync(options: ReplicaSyncOptions): ReplicaSync {
     try {
       const reached = await process.sync();
       if (isClosed) return;
-      if (isResyncing || !file.isOpen) await file.reopen();
+      if (isResyncing || !file.isOpen) await file.adopt();
       isResyncing = false;
       frame = reached;
       held = Math.max(held, covers);

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { InStatement, ResultSet } from '@libsql/core/api';
 import { AppError } from '../kernel/errors.ts';
 import type { Events } from '../kernel/events.ts';
+import { databaseProblems } from '../kernel/problems.ts';
 import { type Clock, systemClock } from '../ports/clock.ts';
 import type { Database } from '../ports/database.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -11,9 +12,10 @@ import { toQueries } from './queries.ts';
 import { openRemoteDatabase } from './remote.ts';
 import { parseRemoteAddress } from './remote-address.ts';
 import { mapRemoteError, RemoteError } from './remote-errors.ts';
+import type { Outcome } from './remote-hrana.ts';
 import { createReplicaFile } from './replica-file.ts';
 import { startReplicaGuard } from './replica-guard.ts';
-import { checkIdentity, createIdentity, READ_IDENTITY, readIdentity, toIdentity } from './replica-identity.ts';
+import { createIdentity, isExpected, READ_IDENTITY, readIdentity, toIdentity } from './replica-identity.ts';
 import { startReplicaProcess } from './replica-process.ts';
 import { createReplicaSync, type ReplicaLag } from './replica-sync.ts';
 
@@ -61,7 +63,7 @@ export interface ReplicaDatabase extends Database {
  *
  * A write resolves when the copy has it, so that every later read of this process sees it. When that takes too long reads go to
  * the primary until it has, or take the older state if the primary does not answer. What others write arrives within the
- * interval.
+ * interval, and before a write rejects that clashed with it.
  */
 export async function openReplicaDatabase(options: ReplicaOptions): Promise<ReplicaDatabase> {
   const { name, log, clock = systemClock, deadlineMs = DEADLINE_MS, onAlert } = options;
@@ -83,19 +85,13 @@ export async function openReplicaDatabase(options: ReplicaOptions): Promise<Repl
     log.error({ database: name, err: error }, 'the file of the replica cannot be read');
     raise('replica-damaged', `The replica of database ${name} is damaged. Stop, delete its files and start again.`);
   });
-  const judge = (work: () => void) => {
-    try {
-      work();
-    } catch (error) {
-      if (error instanceof RemoteError && error.fault === 'replaced') {
-        guard.forget();
-        if (!isReplaced) {
-          raise('replica-primary-replaced', `The primary of database ${name} lost its data or is another one.`);
-        }
-        isReplaced = true;
-      }
-      throw error;
-    }
+  const judge = (outcome: Outcome, expected: string) => {
+    if (isExpected(outcome, expected)) return;
+    guard.forget();
+    if (!isReplaced)
+      raise('replica-primary-replaced', `The primary of database ${name} lost its data or is another one.`);
+    isReplaced = true;
+    throw new RemoteError('replaced');
   };
 
   const primary = openRemoteDatabase({
@@ -108,20 +104,19 @@ export async function openReplicaDatabase(options: ReplicaOptions): Promise<Repl
     fence() {
       const expected = identity;
       if (expected === null) return null;
-      return { statement: READ_IDENTITY, check: (outcome) => judge(() => checkIdentity(outcome, expected)) };
+      return { statement: READ_IDENTITY, check: (outcome) => judge(outcome, expected) };
     },
   });
 
   /** Lets a primary in whose data may come over this replica's. A replica that has none takes the first one it meets. */
   const admit = async () => {
-    const found = await readIdentity(primary, deadlineMs);
     if (identity === null) {
-      identity = found ?? (await createIdentity(primary, deadlineMs).catch(withoutIdentity));
+      identity =
+        (await readIdentity(primary, deadlineMs)) ?? (await createIdentity(primary, deadlineMs).catch(withoutIdentity));
       return;
     }
-    judge(() => {
-      if (found !== identity) throw new RemoteError('replaced');
-    });
+    // The fence judges, as it does for every other call.
+    await primary.query(READ_IDENTITY, deadlineMs);
     if (isReplaced) log.info({ database: name }, 'the primary of the replica is the right one again');
     isReplaced = false;
   };
@@ -157,22 +152,28 @@ export async function openReplicaDatabase(options: ReplicaOptions): Promise<Repl
 
   const read = async (statement: InStatement): Promise<ResultSet> => {
     if (!isReplaced && (!sync.isCurrent || !file.isOpen)) {
-      const hasOlder = sync.isResyncing || file.isOpen;
       try {
-        return await primary.query(statement, hasOlder ? Math.min(PRIMARY_READ_MS, deadlineMs) : deadlineMs);
+        return await primary.query(statement, file.isWhole ? Math.min(PRIMARY_READ_MS, deadlineMs) : deadlineMs);
       } catch (error) {
-        if (!hasOlder || !(error instanceof AppError)) throw error;
-        // What the old connection knows of the file may be wrong by now.
-        if (sync.isResyncing) await file.reopen();
+        if (!file.isWhole || !(error instanceof AppError)) throw error;
       }
     }
+    // While the file is made anew, what a connection knows of it may be wrong by now.
+    if (sync.isResyncing || !file.isOpen) await file.reopen();
     return (await file.execute(statement)) ?? primary.query(statement);
   };
   const written = async <T>(work: () => Promise<T>): Promise<T> => {
     if (isReplaced) throw mapRemoteError(new RemoteError('replaced'));
-    const value = await work();
-    await sync.catchUp();
-    return value;
+    try {
+      const value = await work();
+      await sync.catchUp();
+      return value;
+    } catch (error) {
+      // What it met at the primary another machine may have written, and its caller is going to look for that.
+      const hasMet = !databaseProblems.is(error, 'unavailable') && !databaseProblems.is(error, 'busy');
+      if (hasMet) await sync.catchUp();
+      throw error;
+    }
   };
 
   return {
@@ -200,8 +201,8 @@ export async function openReplicaDatabase(options: ReplicaOptions): Promise<Repl
   function stateOf(): ReplicaStatus['state'] {
     if (isReplaced) return 'replaced';
     if (isDamaged) return 'damaged';
-    if (sync.isFailing || primary.isDown) return file.isOpen ? 'offline' : 'starting';
-    if (!file.isOpen && !sync.isResyncing) return 'starting';
+    if (!file.isWhole) return 'starting';
+    if (sync.isFailing || primary.isDown) return 'offline';
     return sync.isCurrent ? 'current' : 'behind';
   }
 }

@@ -4,13 +4,13 @@ import {
   type BusListener,
   HISTORY_BOUNDS,
   type HistoryBounds,
-  type HistoryPage,
   type HistoryQuery,
   IDEMPOTENCY_MS,
   type Position,
   type Publication,
 } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
+import { toHistoryPage } from './history-page.ts';
 import { memoryPresence } from './memory-presence.ts';
 
 export interface MemoryBusOptions {
@@ -150,7 +150,7 @@ export function memoryBus(options: MemoryBusOptions): Bus {
         return { epoch, offset: 0, publications: [], isUnbroken: isAtStart(query, epoch) };
       }
       prune(stream);
-      return toPage(stream, query);
+      return toHistoryPage(stream, stream.kept.slice(stream.first), query);
     },
     async signal(signal) {
       listener?.onSignal(signal);
@@ -158,20 +158,6 @@ export function memoryBus(options: MemoryBusOptions): Bus {
     ping: async () => undefined,
     close: async () => undefined,
   };
-}
-
-function toPage(stream: Stream, { limit, since, isReverse = false }: HistoryQuery): HistoryPage {
-  const { epoch, offset } = stream;
-  const kept = stream.kept.slice(stream.first);
-  const isSameEpoch = since === undefined || since.epoch === epoch;
-  const oldest = kept[0]?.offset ?? offset + 1;
-  const isUnbroken = since !== undefined && isSameEpoch && since.offset <= offset && since.offset + 1 >= oldest;
-  const wanted = kept.filter((entry) => {
-    if (since === undefined || !isSameEpoch) return true;
-    return isReverse ? entry.offset < since.offset : entry.offset > since.offset;
-  });
-  if (isReverse) wanted.reverse();
-  return { epoch, offset, publications: wanted.slice(0, limit), isUnbroken };
 }
 
 /** A stream without a past is unbroken for who knows its beginning. */

@@ -1,5 +1,6 @@
 import type { ResultSet } from '@libsql/core/api';
 import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core';
+import type { HealthStatus } from '../kernel/checks.ts';
 
 /**
  * One named SQL database. Engines translate their errors to `database/*` problems; a broken constraint arrives as
@@ -29,6 +30,8 @@ export interface Database {
   version(): number | null;
   /** Rejects when the database cannot answer right now. */
   ping(): Promise<void>;
+  /** How the database is, where there is more to say than that it answers. */
+  health?(): Promise<HealthStatus>;
   /** Finishes the queue and lets go of the file or connection. */
   close(): Promise<void>;
 }

@@ -19,12 +19,15 @@ const cli = (args: string[], env: Record<string, string> = {}, stdin = '') => ru
 const PASSWORD = 'correct horse battery';
 
 describe('the command line', () => {
-  test.each(['serve', 'test', 'migrate', 'user', 'db', 'config', 'doctor', 'openapi'])('%s explains itself, and does nothing', async (name) => {
-    const { code, stdout, stderr } = await cli([name, '--help']);
-    expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain(`bunkhouse ${name}`);
-    expect(existsSync(join(cwd, 'data'))).toBe(false);
-  });
+  test.each(['serve', 'test', 'migrate', 'user', 'db', 'config', 'doctor', 'openapi'])(
+    '%s explains itself, and does nothing',
+    async (name) => {
+      const { code, stdout, stderr } = await cli([name, '--help']);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout).toContain(`bunkhouse ${name}`);
+      expect(existsSync(join(cwd, 'data'))).toBe(false);
+    },
+  );
 
   test('says what there is, and its version', async () => {
     expect((await cli(['--help'])).stdout).toContain('doctor');
@@ -61,16 +64,27 @@ describe('the command line', () => {
 });
 
 describe('settings with faults', () => {
-  test.each([[['serve']], [['migrate']], [['user', 'list']], [['db', 'list']], [['config']], [['config', '--json']], [['doctor']], [['openapi']]])(
-    '%j tells all of them without their values and exits with 78',
-    async (args) => {
-      const env = { PORT: 'my-secret-port', RATE_LIMIT: 'my-secret-rate', BUNKHOUSE_SECRET: 'my-secret', NODE_ENV: 'production' };
-      const { code, stdout, stderr } = await cli(args, env);
-      expect([code, stdout]).toEqual([78, '']);
-      for (const name of ['PORT', 'RATE_LIMIT', 'BUNKHOUSE_SECRET']) expect(stderr).toContain(`\n  ${name} `);
-      expect(stderr).not.toContain('my-secret');
-    },
-  );
+  test.each([
+    [['serve']],
+    [['migrate']],
+    [['user', 'list']],
+    [['db', 'list']],
+    [['config']],
+    [['config', '--json']],
+    [['doctor']],
+    [['openapi']],
+  ])('%j tells all of them without their values and exits with 78', async (args) => {
+    const env = {
+      PORT: 'my-secret-port',
+      RATE_LIMIT: 'my-secret-rate',
+      BUNKHOUSE_SECRET: 'my-secret',
+      NODE_ENV: 'production',
+    };
+    const { code, stdout, stderr } = await cli(args, env);
+    expect([code, stdout]).toEqual([78, '']);
+    for (const name of ['PORT', 'RATE_LIMIT', 'BUNKHOUSE_SECRET']) expect(stderr).toContain(`\n  ${name} `);
+    expect(stderr).not.toContain('my-secret');
+  });
 
   test('production asks for a secret', async () => {
     const { code, stderr } = await cli(['serve'], { NODE_ENV: 'production' });
@@ -108,7 +122,9 @@ describe('config', () => {
   test('reads .env, which the environment overrides', async () => {
     const folder = await mkdtemp(join(cwd, 'env-'));
     await writeFile(join(folder, '.env'), 'PORT=1111\nHOST=localhost\nLOG_LEVEL=\n');
-    const settings = JSON.parse((await runCli(['config', '--json'], { cwd: folder, env: { PORT: '2222' } })).stdout) as { name: string; value: unknown }[];
+    const settings = JSON.parse(
+      (await runCli(['config', '--json'], { cwd: folder, env: { PORT: '2222' } })).stdout,
+    ) as { name: string; value: unknown }[];
     const values = Object.fromEntries(settings.map(({ name, value }) => [name, value]));
     expect(values).toMatchObject({ PORT: 2222, HOST: 'localhost', LOG_LEVEL: 'info' });
   });
@@ -119,7 +135,10 @@ describe('accounts, with the server stopped', () => {
   const user = (args: string[], stdin?: string) => cli(['user', ...args], env(), stdin);
 
   test('are created, listed, given a role, disabled and enabled', async () => {
-    const created = await user(['create', '--email', ' Root@Example.org ', '--password-stdin', '--role', 'admin', '--name', 'Root'], PASSWORD);
+    const created = await user(
+      ['create', '--email', ' Root@Example.org ', '--password-stdin', '--role', 'admin', '--name', 'Root'],
+      PASSWORD,
+    );
     expect(created).toMatchObject({ code: 0, stderr: '' });
     expect(created.stdout).toMatch(/^created admin root@example\.org \([0-9a-f-]{36}\)\n$/);
     expect((await user(['create', '--email', 'ada@example.org', '--password-stdin'], PASSWORD)).code).toBe(0);
@@ -147,9 +166,15 @@ describe('accounts, with the server stopped', () => {
   });
 
   test('the last enabled admin stays', async () => {
-    for (const args of [['role', 'root@example.org', 'user'], ['disable', 'root@example.org']]) {
+    for (const args of [
+      ['role', 'root@example.org', 'user'],
+      ['disable', 'root@example.org'],
+    ]) {
       const { code, stderr } = await user(args);
-      expect([code, stderr]).toEqual([1, 'bunkhouse: This is the only enabled admin. Give another account the role first.\n']);
+      expect([code, stderr]).toEqual([
+        1,
+        'bunkhouse: This is the only enabled admin. Give another account the role first.\n',
+      ]);
     }
   });
 });
@@ -162,7 +187,10 @@ describe('the database', () => {
     const first = await cli(['migrate', '--json'], env());
     expect(JSON.parse(first.stdout)).toEqual({ database: 'main', applied: names });
     expect((await cli(['migrate'], env())).stdout).toBe('main: up to date\n');
-    const listed = JSON.parse((await cli(['db', 'list', '--json'], env())).stdout) as { name: string; migration: string }[];
+    const listed = JSON.parse((await cli(['db', 'list', '--json'], env())).stdout) as {
+      name: string;
+      migration: string;
+    }[];
     expect(listed).toMatchObject([{ name: 'main', migration: names.at(-1) as string }]);
   });
 
@@ -178,7 +206,11 @@ describe('the database', () => {
     expect(await Bun.file(join(folder, 'main.db')).text()).toBe(letter);
     const doctor = await cli(['doctor', '--json'], { DATA_DIR: folder });
     expect(doctor.code).toBe(1);
-    expect(JSON.parse(doctor.stdout)).toContainEqual({ level: 'fault', subject: 'database:main', message: expect.any(String) } as never);
+    expect(JSON.parse(doctor.stdout)).toContainEqual({
+      level: 'fault',
+      subject: 'database:main',
+      message: expect.any(String),
+    } as never);
   });
 });
 
@@ -192,7 +224,9 @@ describe('doctor', () => {
     const { code, findings: found } = await findings({});
     expect(code).toBe(0);
     expect(found.map(({ level }) => level)).toEqual(found.map(() => 'ok'));
-    expect(found.map(({ subject }) => subject)).toEqual(expect.arrayContaining(['settings', 'DATA_DIR', 'database:main']));
+    expect(found.map(({ subject }) => subject)).toEqual(
+      expect.arrayContaining(['settings', 'DATA_DIR', 'database:main']),
+    );
   });
 
   test('warns of what is unsafe', async () => {
@@ -205,7 +239,16 @@ describe('doctor', () => {
     });
     expect(code).toBe(0);
     const warned = found.filter(({ level }) => level === 'warning').map(({ subject }) => subject);
-    expect(warned).toEqual(expect.arrayContaining(['NODE_ENV', 'PUBLIC_URL', 'ALLOWED_HOSTS', 'CORS_ORIGINS', 'RATE_LIMIT', 'RATE_LIMIT_AUTH']));
+    expect(warned).toEqual(
+      expect.arrayContaining([
+        'NODE_ENV',
+        'PUBLIC_URL',
+        'ALLOWED_HOSTS',
+        'CORS_ORIGINS',
+        'RATE_LIMIT',
+        'RATE_LIMIT_AUTH',
+      ]),
+    );
   });
 });
 
@@ -213,6 +256,9 @@ test('openapi prints the document and leaves nothing behind', async () => {
   const folder = await mkdtemp(join(cwd, 'openapi-'));
   const { code, stdout, stderr } = await runCli(['openapi'], { cwd: folder });
   expect([code, stderr]).toEqual([0, '']);
-  expect(JSON.parse(stdout)).toMatchObject({ openapi: expect.any(String), paths: { '/api/auth/login': expect.any(Object) } });
+  expect(JSON.parse(stdout)).toMatchObject({
+    openapi: expect.any(String),
+    paths: { '/api/auth/login': expect.any(Object) },
+  });
   expect([...new Bun.Glob('**/*').scanSync({ cwd: folder, dot: true })]).toEqual([]);
 });

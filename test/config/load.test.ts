@@ -51,7 +51,9 @@ describe('without anything set', () => {
 
   test('what opens doors is a secret', () => {
     const secret = entries.filter(([, { isSecret }]) => isSecret).flatMap(([, { env }]) => env);
-    const named = entries.flatMap(([, { env }]) => env).filter((name) => /SECRET|PASSWORD|PASSPHRASE|TOKEN|SERVER_KEY|ENCRYPTION_KEY/.test(name));
+    const named = entries
+      .flatMap(([, { env }]) => env)
+      .filter((name) => /SECRET|PASSWORD|PASSPHRASE|TOKEN|SERVER_KEY|ENCRYPTION_KEY/.test(name));
     expect(secret).toEqual(expect.arrayContaining(named));
   });
 });
@@ -76,7 +78,12 @@ describe('a setting is read', () => {
     ['UPLOAD_MAX_SIZE', '16 mib', 'uploadMaxSize', 16 * 2 ** 20],
     ['UPLOAD_MAX_SIZE', '2TiB', 'uploadMaxSize', 2 * 2 ** 40],
     ['TRUST_PROXY', 'fly', 'trustProxy', ['fly']],
-    ['CORS_ORIGINS', 'https://a.example,http://b.example:81', 'corsOrigins', ['https://a.example', 'http://b.example:81']],
+    [
+      'CORS_ORIGINS',
+      'https://a.example,http://b.example:81',
+      'corsOrigins',
+      ['https://a.example', 'http://b.example:81'],
+    ],
     ['CORS_ORIGINS', '*', 'corsOrigins', ['*']],
     ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
     ['METRICS_PORT', '9100', 'metricsPort', 9100],
@@ -87,12 +94,15 @@ describe('a setting is read', () => {
     expect([...config.given]).toEqual([variable]);
   });
 
-  test.each(entries.map(([name, { env }]) => [env[0], name] as const))('%s as an empty string is unset', (variable, name) => {
-    const [plain, empty] = [loadConfig({}), loadConfig({ [variable]: '' })];
-    expect(empty[name]).toEqual(plain[name] as never);
-    expect(empty.given.size).toBe(0);
-    expect(loadConfig({ [variable]: '   ' }).given.size).toBe(0);
-  });
+  test.each(entries.map(([name, { env }]) => [env[0], name] as const))(
+    '%s as an empty string is unset',
+    (variable, name) => {
+      const [plain, empty] = [loadConfig({}), loadConfig({ [variable]: '' })];
+      expect(empty[name]).toEqual(plain[name] as never);
+      expect(empty.given.size).toBe(0);
+      expect(loadConfig({ [variable]: '   ' }).given.size).toBe(0);
+    },
+  );
 
   test('TRUST_PROXY as ranges', () => {
     expect(loadConfig({ TRUST_PROXY: '10.0.0.0/8, fd00::/8,192.0.2.1' }).trustProxy).toHaveLength(3);
@@ -150,7 +160,10 @@ describe('a bad value is refused', () => {
     ['STORAGE_URL', 'ftp://x'],
     ['STORAGE_URL', 'file:'],
   ])('%s=%s, naming the variable and not the value', (variable, text) => {
-    const faults = faultsOf({ [variable]: text, ...(variable === 'ADMIN_PASSWORD' ? { ADMIN_EMAIL: 'a@example.org' } : {}) });
+    const faults = faultsOf({
+      [variable]: text,
+      ...(variable === 'ADMIN_PASSWORD' ? { ADMIN_EMAIL: 'a@example.org' } : {}),
+    });
     expect(faults).toHaveLength(1);
     expect(faults[0]).toStartWith(variable);
     if (text.length > 7) expect(faults[0]).not.toContain(text);
@@ -209,7 +222,9 @@ describe('databases', () => {
   });
 
   test('others are named by their variables', () => {
-    const names = databasesOf({ DATABASE_LOGS_URL: ':memory:', DATABASE_BIG_DATA_URL: 'file:big.db' }).map(({ name }) => name);
+    const names = databasesOf({ DATABASE_LOGS_URL: ':memory:', DATABASE_BIG_DATA_URL: 'file:big.db' }).map(
+      ({ name }) => name,
+    );
     expect(names).toEqual(['main', 'big_data', 'logs']);
   });
 
@@ -255,7 +270,12 @@ describe('showing the settings', () => {
     const text = JSON.stringify(described);
     for (const hidden of text.matchAll(/the-[a-z]+(-[a-z0-9]+)*/g)) expect(hidden[0], 'shown').toBe('');
     const find = (name: string) => described.find((setting) => setting.name === name);
-    expect(find('SERVER_KEY')).toEqual({ name: 'SERVER_KEY', value: '********', source: 'environment', isPlanned: false });
+    expect(find('SERVER_KEY')).toEqual({
+      name: 'SERVER_KEY',
+      value: '********',
+      source: 'environment',
+      isPlanned: false,
+    });
     expect(find('ADMIN_EMAIL')?.value).toBe('root@example.org');
     expect(find('CACHE_URL')?.value).toBe('redis://********@cache.example');
     expect(find('PORT')).toEqual({ name: 'PORT', value: 3000, source: 'default', isPlanned: false });
@@ -264,20 +284,31 @@ describe('showing the settings', () => {
   });
 
   test('values read as they were written', () => {
-    const described = describeConfig(loadConfig({ TRUST_PROXY: '10.0.0.0/8,fd00::/8', RATE_LIMIT: 'off', ALLOWED_HOSTS: 'a.example,b.example' }));
+    const described = describeConfig(
+      loadConfig({ TRUST_PROXY: '10.0.0.0/8,fd00::/8', RATE_LIMIT: 'off', ALLOWED_HOSTS: 'a.example,b.example' }),
+    );
     const shown = Object.fromEntries(described.map(({ name, value }) => [name, value]));
-    expect(shown).toMatchObject({ TRUST_PROXY: '10.0.0.0/8,fd00::/8', RATE_LIMIT: null, ALLOWED_HOSTS: 'a.example,b.example' });
+    expect(shown).toMatchObject({
+      TRUST_PROXY: '10.0.0.0/8,fd00::/8',
+      RATE_LIMIT: null,
+      ALLOWED_HOSTS: 'a.example,b.example',
+    });
   });
 
   test('the log is told every secret in force, the generated one among them', () => {
     const { secrets: known, redactedFields } = describeSecrets(loadConfig(secrets), 'generated');
-    expect(known).toEqual(expect.arrayContaining(['generated', secrets.SERVER_KEY, secrets.ADMIN_PASSWORD, secrets.DATABASE_AUTH_TOKEN]));
-    expect(redactedFields).toEqual(expect.arrayContaining(['password', 'token', 'authorization', 'cookie', 'refresh_token']));
+    expect(known).toEqual(
+      expect.arrayContaining(['generated', secrets.SERVER_KEY, secrets.ADMIN_PASSWORD, secrets.DATABASE_AUTH_TOKEN]),
+    );
+    expect(redactedFields).toEqual(
+      expect.arrayContaining(['password', 'token', 'authorization', 'cookie', 'refresh_token']),
+    );
   });
 
   test('settings that nothing obeys yet are named when they are given', () => {
     const planned = entries.filter(([, { isPlanned }]) => isPlanned).map(([, { env }]) => env[0]);
     expect(findPlannedSettings(loadConfig({}))).toEqual([]);
-    if (planned.includes('LOG_DIR')) expect(findPlannedSettings(loadConfig({ LOG_DIR: './logs', PORT: '1' }))).toEqual(['LOG_DIR']);
+    if (planned.includes('LOG_DIR'))
+      expect(findPlannedSettings(loadConfig({ LOG_DIR: './logs', PORT: '1' }))).toEqual(['LOG_DIR']);
   });
 });

@@ -36,19 +36,22 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
       await cleanUp?.();
     });
 
-    const valueOf = async (counter = 'a') =>
+    const readValue = async (counter = 'a') =>
       (await database.read.select().from(counters).where(eq(counters.name, counter)).get())?.value;
     const add = (amount = 1) =>
       database.write(async (tx) => {
         const row = await tx.select().from(counters).where(eq(counters.name, 'a')).get();
-        await tx.update(counters).set({ value: (row?.value ?? 0) + amount }).where(eq(counters.name, 'a'));
+        await tx
+          .update(counters)
+          .set({ value: (row?.value ?? 0) + amount })
+          .where(eq(counters.name, 'a'));
         return row?.value;
       });
 
     test('what was written can be read once the write has resolved', async () => {
       for (let round = 1; round <= 20; round++) {
         await add();
-        expect(await valueOf()).toBe(round);
+        expect(await readValue()).toBe(round);
       }
     });
 
@@ -62,7 +65,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
 
     test('fifty parallel read-modify-writes all count, in the order they were asked for', async () => {
       const before = await Promise.all(Array.from({ length: 50 }, () => add()));
-      expect(await valueOf()).toBe(50);
+      expect(await readValue()).toBe(50);
       expect(before).toEqual(Array.from({ length: 50 }, (_, index) => index));
     });
 
@@ -79,7 +82,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
             : add(),
         ),
       );
-      expect(await valueOf()).toBe(20);
+      expect(await readValue()).toBe(20);
       expect(await database.read.$count(counters)).toBe(1);
       const rejected = outcomes.filter((outcome) => outcome.status === 'rejected');
       expect(rejected).toHaveLength(10);
@@ -92,9 +95,9 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
         await tx.run(sql`INSERT INTO no_such_table VALUES (1)`);
       });
       await expect(broken).rejects.toThrow();
-      expect(await valueOf()).toBe(0);
+      expect(await readValue()).toBe(0);
       await add();
-      expect(await valueOf()).toBe(1);
+      expect(await readValue()).toBe(1);
     });
 
     test('a failed statement that the work survives takes only itself back', async () => {
@@ -102,7 +105,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
         await tx.update(counters).set({ value: 5 }).where(eq(counters.name, 'a'));
         await expect(Promise.resolve(tx.insert(counters).values({ name: 'a', value: 1 }))).rejects.toThrow();
       });
-      expect(await valueOf()).toBe(5);
+      expect(await readValue()).toBe(5);
     });
 
     test.each<[ConstraintError['kind'], string]>([
@@ -114,10 +117,12 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
       ['check', "INSERT INTO counters VALUES ('b', -1)"],
       ['foreign-key', "INSERT INTO notes VALUES (1, 'nobody', 'x')"],
     ])('a broken %s constraint says so by kind, without the statement', async (kind, statement) => {
-      const error = await database.write((tx) => tx.run(sql.raw(statement))).then(
-        () => null,
-        (reason: unknown) => reason,
-      );
+      const error = await database
+        .write((tx) => tx.run(sql.raw(statement)))
+        .then(
+          () => null,
+          (reason: unknown) => reason,
+        );
       expect(error).toBeInstanceOf(ConstraintError);
       expect((error as ConstraintError).kind).toBe(kind);
       expect((error as ConstraintError).message).not.toContain('INSERT');
@@ -141,7 +146,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
         throw new Error('rolled back');
       });
       await inside.promise;
-      const reading = valueOf();
+      const reading = readValue();
       mayEnd.resolve();
       await expect(writing).rejects.toThrow('rolled back');
       expect(await reading).toBe(0);
@@ -160,7 +165,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
     test('the version is another one after a write, and stands while nothing is written', async () => {
       const before = database.version();
       if (before === null) return;
-      await valueOf();
+      await readValue();
       await new Promise(setImmediate);
       expect(database.version()).toBe(before);
       await add();
@@ -194,7 +199,7 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
       );
       expect(error).toBeInstanceOf(ConstraintError);
       expect((error as ConstraintError).kind).toBe('foreign-key');
-      expect(await valueOf()).toBe(0);
+      expect(await readValue()).toBe(0);
       const dangling = database.write((tx) => tx.insert(notes).values({ id: 2, counter: 'nobody', body: 'x' }));
       await expect(dangling).rejects.toBeInstanceOf(ConstraintError);
     });

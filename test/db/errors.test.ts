@@ -53,12 +53,16 @@ describe("an engine's error becomes ours", () => {
     expect(mapDatabaseError(wrapped(constraint))).toBe(constraint);
   });
 
-  test.each([null, undefined, 5, 'text', new Error('other'), { code: 'SQLITE_BUSY' }])(
-    '%p is passed on as it is',
-    (value) => {
-      expect(mapDatabaseError(value)).toBe(value);
-    },
-  );
+  test.each<[string, unknown]>([
+    ['null', null],
+    ['undefined', undefined],
+    ['a number', 5],
+    ['a text', 'text'],
+    ['an error of somebody else', new Error('other')],
+    ['an object with the code of one', { code: 'SQLITE_BUSY' }],
+  ])('%s is passed on as it is', (_what, value) => {
+    expect(mapDatabaseError(value)).toBe(value);
+  });
 
   test('an error of the engine that is no known failure loses the wrapper with the statement', () => {
     const inner = engineError('SQLITE_ERROR');

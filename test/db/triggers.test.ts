@@ -20,19 +20,17 @@ afterEach(() => database.close());
 
 const addFile = (id: string, ownerId: string, size: number) =>
   database.write(async (tx) => {
-    await tx
-      .insert(files)
-      .values({
-        id,
-        ownerId,
-        name: id,
-        size,
-        type: 'text/plain',
-        sha256: '',
-        objectKey: `key-${id}`,
-        createdAt: 0,
-        updatedAt: 0,
-      });
+    await tx.insert(files).values({
+      id,
+      ownerId,
+      name: id,
+      size,
+      type: 'text/plain',
+      sha256: '',
+      objectKey: `key-${id}`,
+      createdAt: 0,
+      updatedAt: 0,
+    });
   });
 const addVariant = (id: string, fileId: string) =>
   database.write(async (tx) => {

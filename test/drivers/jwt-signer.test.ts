@@ -11,7 +11,8 @@ const nowSeconds = Math.floor(Date.now() / 1000);
 const claims = { sub: 'user-1', sid: 'session-1', epoch: 3, exp: nowSeconds + 900 };
 const full = { ...claims, iss: 'bunkhouse', aud: 'bunkhouse/api' };
 
-const encode = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 /** A token made by hand, as an attacker with this key would. */
 function forge(payload: unknown, header: object = {}, secret: Uint8Array = key, hash = 'sha256'): string {
   const head = `${encode({ alg: 'HS256', typ: 'at+jwt', ...header })}.${encode(payload)}`;
@@ -48,10 +49,16 @@ describe('not believed is a token', () => {
     ['of HS384 with the same key', forge(full, { alg: 'HS384' }, key, 'sha384')],
     ['of HS512 with the same key', forge(full, { alg: 'HS512' }, key, 'sha512')],
     ['that says HS512 over an HS256 signature', forge(full, { alg: 'HS512' })],
-    ['of RS256 with a key of its own', `${rsaHead}.${signWithKey('sha256', Buffer.from(rsaHead), rsa.privateKey).toString('base64url')}`],
+    [
+      'of RS256 with a key of its own',
+      `${rsaHead}.${signWithKey('sha256', Buffer.from(rsaHead), rsa.privateKey).toString('base64url')}`,
+    ],
     ['of another key', forge(full, {}, keys('session-cookie'))],
     ['of a key that is a zero', forge(full, {}, new Uint8Array([0]))],
-    ['that names another key in its header', forge(full, { kid: '../../dev/null', jku: 'https://evil.example/keys' }, keys('other'))],
+    [
+      'that names another key in its header',
+      forge(full, { kid: '../../dev/null', jku: 'https://evil.example/keys' }, keys('other')),
+    ],
     ['with its own key in the header', forge(full, { jwk: { kty: 'oct', k: encode('x') } }, Buffer.from('x'))],
     ['of another type', forge(full, { typ: 'session+jwt' })],
     ['of type JWT', forge(full, { typ: 'JWT' })],

@@ -10,7 +10,12 @@ const POLICIES = [
 ];
 
 /** How many of so many tries at once are allowed. */
-function burst(limiter: ReturnType<typeof memoryRateLimiter>, policy: (typeof POLICIES)[number], tries: number, key = 'k') {
+function burst(
+  limiter: ReturnType<typeof memoryRateLimiter>,
+  policy: (typeof POLICIES)[number],
+  tries: number,
+  key = 'k',
+) {
   let allowed = 0;
   for (let index = 0; index < tries; index++) if (limiter.take(policy, key).allowed) allowed++;
   return allowed;

@@ -22,7 +22,10 @@ describe('the password hasher', () => {
   test('cuts nothing off (ASVS 6.2.8)', async () => {
     const long = 'x'.repeat(127);
     const hash = await hasher.hash(`${long}a`);
-    expect(await Promise.all([hasher.verify(`${long}a`, hash), hasher.verify(`${long}b`, hash)])).toEqual([true, false]);
+    expect(await Promise.all([hasher.verify(`${long}a`, hash), hasher.verify(`${long}b`, hash)])).toEqual([
+      true,
+      false,
+    ]);
     const withNul = await hasher.hash('before\u0000after');
     expect(await hasher.verify('before', withNul)).toBe(false);
   });
@@ -38,7 +41,14 @@ describe('the password hasher', () => {
   test('when too many wait says so, with a time to come back, and recovers', async () => {
     const small = bunPasswordHasher({ concurrency: 1, maxWaiting: 2 });
     const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => small.hash('a password')));
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected', 'rejected']);
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'rejected',
+    ]);
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue;
       expect(outcome.reason).toBeInstanceOf(AppError);

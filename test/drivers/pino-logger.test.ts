@@ -17,7 +17,12 @@ interface Line {
   readonly level: string;
   readonly time: string;
   readonly msg: string;
-  readonly err?: { readonly type: string; readonly message: string; readonly code?: string; readonly cause?: Line['err'] };
+  readonly err?: {
+    readonly type: string;
+    readonly message: string;
+    readonly code?: string;
+    readonly cause?: Line['err'];
+  };
   readonly [field: string]: unknown;
 }
 
@@ -29,7 +34,10 @@ describe('log lines', () => {
     const { stdout, stderr, code } = await logAt('info');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     text = stdout;
-    lines = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+    lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line);
   });
 
   test('are one JSON object each, with level and time, and all of them come out', () => {
@@ -49,7 +57,11 @@ describe('log lines', () => {
   });
 
   test('keep what is no secret', () => {
-    expect(named('fields')).toMatchObject({ password: '[redacted]', nested: { token: '[redacted]', kept: 'visible' }, kept: 'visible' });
+    expect(named('fields')).toMatchObject({
+      password: '[redacted]',
+      nested: { token: '[redacted]', kept: 'visible' },
+      kept: 'visible',
+    });
     expect(named('child')).toMatchObject({ authorization: '[redacted]', request: 'r1', password: '[redacted]' });
     expect(named('message')?.err).toMatchObject({ type: 'Error', message: 'connecting with [redacted] failed' });
     expect(named('code')?.err).toMatchObject({ message: 'with code', code: 'E_CODE' });
@@ -58,7 +70,11 @@ describe('log lines', () => {
   });
 
   test('tell of a failed query its cause, and neither statement nor parameters', () => {
-    expect(named('query')?.err).toMatchObject({ type: 'DrizzleQueryError', message: 'a query failed', cause: { message: 'SQLITE_BUSY' } });
+    expect(named('query')?.err).toMatchObject({
+      type: 'DrizzleQueryError',
+      message: 'a query failed',
+      cause: { message: 'SQLITE_BUSY' },
+    });
     expect(named('wrapped query')?.err?.cause).toMatchObject({ message: 'a query failed' });
     expect(text).not.toContain('insert into users');
   });
@@ -107,6 +123,8 @@ test('a reader that goes away ends nothing', async () => {
       await new Promise(setImmediate);
     }
     process.stderr.write('still here');`;
-  const child = Bun.spawn(['sh', '-c', `"$0" -e "$1" | head -n 1 > /dev/null`, process.execPath, script], { stderr: 'pipe' });
+  const child = Bun.spawn(['sh', '-c', `"$0" -e "$1" | head -n 1 > /dev/null`, process.execPath, script], {
+    stderr: 'pipe',
+  });
   expect(await new Response(child.stderr).text()).toBe('still here');
 });

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Database as Sqlite } from 'bun:sqlite';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { runCli } from '../support/cli.ts';
 import { type Call, createClient, PASSWORD, register, signIn, type Tokens } from '../support/client.ts';
@@ -55,13 +55,16 @@ describe('registering', () => {
     expect(answer.headers.get('set-cookie')).toBeNull();
   });
 
-  test.each(['same@example.org', 'SAME@EXAMPLE.ORG', ' same@example.org'])('a taken address is a conflict: %p', async (email) => {
-    await call('POST', '/api/auth/register', { json: { email: 'same@example.org', password: PASSWORD } });
-    const answer = await call('POST', '/api/auth/register', { json: { email, password: 'another password' } });
-    expect([answer.status, answer.json['code']]).toEqual([409, 'auth/email-taken']);
-    expect(answer.text).not.toContain('same@example.org');
-    await signIn(call, 'same@example.org');
-  });
+  test.each(['same@example.org', 'SAME@EXAMPLE.ORG', ' same@example.org'])(
+    'a taken address is a conflict: %p',
+    async (email) => {
+      await call('POST', '/api/auth/register', { json: { email: 'same@example.org', password: PASSWORD } });
+      const answer = await call('POST', '/api/auth/register', { json: { email, password: 'another password' } });
+      expect([answer.status, answer.json['code']]).toEqual([409, 'auth/email-taken']);
+      expect(answer.text).not.toContain('same@example.org');
+      await signIn(call, 'same@example.org');
+    },
+  );
 
   test('of parallel registrations of one address exactly one succeeds', async () => {
     const email = newEmail('race');
@@ -112,7 +115,12 @@ describe('registering', () => {
     const email = newEmail('pw');
     await register(call, email, password);
     expect((await call('POST', '/api/auth/login', { json: { email, password } })).status).toBe(200);
-    for (const near of [password.trim(), password.slice(0, -1), `${password}x`, password.split('\u0000')[0] as string]) {
+    for (const near of [
+      password.trim(),
+      password.slice(0, -1),
+      `${password}x`,
+      password.split('\u0000')[0] as string,
+    ]) {
       if (near === password) continue;
       expect((await call('POST', '/api/auth/login', { json: { email, password: near } })).status, near).toBe(401);
     }
@@ -236,8 +244,16 @@ describe('the token endpoint (RFC 6749)', () => {
     ['an empty password', `grant_type=password&username=${ROOT_EMAIL}&password=`, 'invalid_request'],
     ['no refresh token', 'grant_type=refresh_token', 'invalid_request'],
     ['a repeated grant type', 'grant_type=password&grant_type=password&username=a&password=b', 'invalid_request'],
-    ['a repeated user name', `grant_type=password&username=a&username=${ROOT_EMAIL}&password=${PASSWORD}`, 'invalid_request'],
-    ['a repeated parameter of no meaning', `grant_type=password&username=${ROOT_EMAIL}&password=x&z=1&z=2`, 'invalid_request'],
+    [
+      'a repeated user name',
+      `grant_type=password&username=a&username=${ROOT_EMAIL}&password=${PASSWORD}`,
+      'invalid_request',
+    ],
+    [
+      'a repeated parameter of no meaning',
+      `grant_type=password&username=${ROOT_EMAIL}&password=x&z=1&z=2`,
+      'invalid_request',
+    ],
     ['a wrong password', `grant_type=password&username=${ROOT_EMAIL}&password=wrong`, 'invalid_grant'],
     ['an unknown user', 'grant_type=password&username=nobody@example.org&password=wrong', 'invalid_grant'],
     ['an unknown refresh token', 'grant_type=refresh_token&refresh_token=nonsense', 'invalid_grant'],
@@ -282,10 +298,13 @@ describe('refreshing', () => {
     expect(new Set(answers.map(({ json }) => json['refresh_token'])).size).toBe(1);
   });
 
-  test.each([['nonsense'], [''], ['a'.repeat(512)], ['__proto__']])('an unknown token is refused: %p', async (refresh_token) => {
-    const answer = await refresh(refresh_token);
-    expect([answer.status, answer.json['code']]).toEqual([401, 'auth/invalid-refresh-token']);
-  });
+  test.each([['nonsense'], [''], ['a'.repeat(512)], ['__proto__']])(
+    'an unknown token is refused: %p',
+    async (refresh_token) => {
+      const answer = await refresh(refresh_token);
+      expect([answer.status, answer.json['code']]).toEqual([401, 'auth/invalid-refresh-token']);
+    },
+  );
 
   test('an access token is no refresh token, nor the other way round', async () => {
     const tokens = await register(call, newEmail('kinds'));
@@ -333,7 +352,9 @@ describe('signing out', () => {
   test('asks for nothing: without any login it answers the same', async () => {
     expect((await call('POST', '/api/auth/logout')).status).toBe(204);
     expect((await call('POST', '/api/auth/logout', { token: 'nonsense' })).status).toBe(204);
-    expect((await call('POST', '/api/auth/logout', { json: { refresh_token: 'nonsense', everywhere: true } })).status).toBe(204);
+    expect(
+      (await call('POST', '/api/auth/logout', { json: { refresh_token: 'nonsense', everywhere: true } })).status,
+    ).toBe(204);
     expect((await me(root.access_token)).status).toBe(200);
   });
 });
@@ -414,7 +435,8 @@ describe("one's own account", () => {
 });
 
 describe('what an admin does', () => {
-  const change = (id: string, json: object, token = root.access_token) => call('PATCH', `/api/users/${id}`, { token, json });
+  const change = (id: string, json: object, token = root.access_token) =>
+    call('PATCH', `/api/users/${id}`, { token, json });
 
   test('is not for others', async () => {
     const { access_token: token, user } = await register(call, newEmail('plain'));
@@ -452,9 +474,12 @@ describe('what an admin does', () => {
     expect(seen).toEqual([...new Set(seen)].sort().reverse());
   });
 
-  test.each(['?limit=0', '?limit=201', '?limit=x', '?limit=1.5', `?cursor=${'c'.repeat(600)}`])('a bad page is refused: %s', async (query) => {
-    expect((await call('GET', `/api/users${query}`, { token: root.access_token })).status).toBe(422);
-  });
+  test.each(['?limit=0', '?limit=201', '?limit=x', '?limit=1.5', `?cursor=${'c'.repeat(600)}`])(
+    'a bad page is refused: %s',
+    async (query) => {
+      expect((await call('GET', `/api/users${query}`, { token: root.access_token })).status).toBe(422);
+    },
+  );
 
   test('GHSA-56p6-qw3c-fq2g: disabling a user bites at once, and enabling brings back no old token', async () => {
     const email = newEmail('disabled');
@@ -541,8 +566,9 @@ describe('what an admin does', () => {
       const [a, b] = [await signIn(there, ROOT_EMAIL), await register(there, 'b@example.org')];
       await there('PATCH', `/api/users/${b.user.id}`, { token: SERVER_KEY, json: { role: 'admin' } });
       const statuses = await Promise.all(
-        [a, b].map(async ({ user }) =>
-          (await there('PATCH', `/api/users/${user.id}`, { token: SERVER_KEY, json: { role: 'user' } })).status,
+        [a, b].map(
+          async ({ user }) =>
+            (await there('PATCH', `/api/users/${user.id}`, { token: SERVER_KEY, json: { role: 'user' } })).status,
         ),
       );
       expect(statuses.sort()).toEqual([200, 409]);
@@ -565,12 +591,17 @@ describe('a server key', () => {
     }
   });
 
-  test.each([SERVER_KEY.slice(0, -1), `${SERVER_KEY}x`, SERVER_KEY.toUpperCase(), ''])('is compared whole: %p', async (token) => {
-    expect((await call('GET', '/api/users', { token })).status).toBe(401);
-  });
+  test.each([SERVER_KEY.slice(0, -1), `${SERVER_KEY}x`, SERVER_KEY.toUpperCase(), ''])(
+    'is compared whole: %p',
+    async (token) => {
+      expect((await call('GET', '/api/users', { token })).status).toBe(401);
+    },
+  );
 
   test('is no cookie and no password', async () => {
-    expect((await call('GET', '/api/users', { headers: { cookie: `__Host-bunkhouse=${SERVER_KEY}` } })).status).toBe(401);
+    expect((await call('GET', '/api/users', { headers: { cookie: `__Host-bunkhouse=${SERVER_KEY}` } })).status).toBe(
+      401,
+    );
     expect((await call('GET', `/api/users?token=${SERVER_KEY}&access_token=${SERVER_KEY}`)).status).toBe(401);
     const login = await call('POST', '/api/auth/login', { json: { email: 'server', password: SERVER_KEY } });
     expect(login.status).toBe(401);
@@ -586,7 +617,13 @@ describe('the cookie', () => {
     const withCookie = await call('POST', '/api/auth/login', { json: { email, password: PASSWORD, cookie: true } });
     const [pair, ...attributes] = (withCookie.headers.get('set-cookie') ?? '').split('; ');
     expect(pair).toMatch(/^__Host-bunkhouse=[\w-]+\.[\w-]+\.[\w-]+$/);
-    expect(attributes.sort()).toEqual(['HttpOnly', expect.stringMatching(/^Max-Age=77[67]\d{4}$/), 'Path=/', 'SameSite=Lax', 'Secure']);
+    expect(attributes.sort()).toEqual([
+      'HttpOnly',
+      expect.stringMatching(/^Max-Age=77[67]\d{4}$/),
+      'Path=/',
+      'SameSite=Lax',
+      'Secure',
+    ]);
     expect(withCookie.text).not.toContain(pair?.split('=')[1] as string);
   });
 
@@ -605,7 +642,10 @@ describe('the cookie', () => {
     const cookie = await cookieOf(email);
     const value = cookie.split('=')[1] as string;
     const crossed = () =>
-      Promise.all([me(value), call('GET', '/api/auth/me', { headers: { cookie: `__Host-bunkhouse=${tokens.access_token}` } })]);
+      Promise.all([
+        me(value),
+        call('GET', '/api/auth/me', { headers: { cookie: `__Host-bunkhouse=${tokens.access_token}` } }),
+      ]);
     for (const answer of await crossed()) expect(answer.status).toBe(401);
     expect((await call('GET', '/api/auth/me', { headers: { cookie } })).status).toBe(200);
     expect((await me(tokens.access_token)).status).toBe(200);
@@ -677,7 +717,14 @@ describe('the cookie', () => {
 
   test('CVE-2026-31865: odd cookies harm nobody', async () => {
     const cookie = await rootCookie();
-    for (const odd of ['__proto__=polluted', 'constructor=1; __proto__[role]=admin', '=', ';;;', '%', `x=${'y'.repeat(4000)}`]) {
+    for (const odd of [
+      '__proto__=polluted',
+      'constructor=1; __proto__[role]=admin',
+      '=',
+      ';;;',
+      '%',
+      `x=${'y'.repeat(4000)}`,
+    ]) {
       expect((await call('GET', '/api/auth/me', { headers: { cookie: odd } })).status, odd).toBe(401);
       expect((await call('GET', '/api/auth/me', { headers: { cookie: `${odd}; ${cookie}` } })).status, odd).toBe(200);
     }
@@ -694,7 +741,11 @@ describe('the command line beside the running server', () => {
     expect((await me(tokens.access_token)).status).toBe(200);
     expect((await call('GET', '/api/auth/me', { headers: { cookie } })).status).toBe(200);
 
-    expect(await cli(['user', 'disable', email])).toMatchObject({ code: 0, stdout: `${email} is disabled\n`, stderr: '' });
+    expect(await cli(['user', 'disable', email])).toMatchObject({
+      code: 0,
+      stdout: `${email} is disabled\n`,
+      stderr: '',
+    });
     expect((await me(tokens.access_token)).status).toBe(401);
     expect((await call('GET', '/api/auth/me', { headers: { cookie } })).status).toBe(401);
     expect((await refresh(tokens.refresh_token)).status).toBe(401);
@@ -760,7 +811,14 @@ function median(values: number[]): number {
 test('nothing that was secret is in the log, and nothing went wrong unexpectedly', async () => {
   const output = await writtenLog(server);
   expect(logLines(output, 'info').some(({ route }) => route === '/api/auth/login')).toBe(true);
-  for (const secret of [PASSWORD, SERVER_KEY, root.access_token, root.refresh_token, 'a new password', 'a wrong password']) {
+  for (const secret of [
+    PASSWORD,
+    SERVER_KEY,
+    root.access_token,
+    root.refresh_token,
+    'a new password',
+    'a wrong password',
+  ]) {
     expect(output.includes(secret), 'a secret is in the log').toBe(false);
   }
   expect(logLines(output, 'error')).toEqual([]);

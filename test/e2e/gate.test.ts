@@ -88,15 +88,24 @@ describe('requests that are not proper HTTP', () => {
   const head = () => `POST /api/auth/login HTTP/1.1\r\nHost: ${host()}\r\nContent-Type: application/json\r\n`;
   test.each<[string, () => string]>([
     ['two lengths', () => `${head()}Content-Length: 2\r\nContent-Length: 3\r\nConnection: close\r\n\r\n{}`],
-    ['length and chunks', () => `${head()}Content-Length: 2\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n`],
+    [
+      'length and chunks',
+      () => `${head()}Content-Length: 2\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n`,
+    ],
     ['a length that is no number', () => `${head()}Content-Length: abc\r\nConnection: close\r\n\r\n{}`],
     ['a negative length', () => `${head()}Content-Length: -1\r\nConnection: close\r\n\r\n{}`],
-    ['a chunk of no size', () => `${head()}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`],
+    [
+      'a chunk of no size',
+      () => `${head()}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`,
+    ],
     ['no Host', () => 'GET /api/auth/me HTTP/1.1\r\nConnection: close\r\n\r\n'],
     ['a header without a colon', () => `GET / HTTP/1.1\r\nHost: ${host()}\r\nnonsense\r\nConnection: close\r\n\r\n`],
     ['a header name with a blank', () => `GET / HTTP/1.1\r\nHost: ${host()}\r\nX : y\r\nConnection: close\r\n\r\n`],
     ['NUL in the path', () => `GET /\u0000 HTTP/1.1\r\nHost: ${host()}\r\nConnection: close\r\n\r\n`],
-    ['a head of 100 KB', () => `GET / HTTP/1.1\r\nHost: ${host()}\r\nX: ${'x'.repeat(100_000)}\r\nConnection: close\r\n\r\n`],
+    [
+      'a head of 100 KB',
+      () => `GET / HTTP/1.1\r\nHost: ${host()}\r\nX: ${'x'.repeat(100_000)}\r\nConnection: close\r\n\r\n`,
+    ],
     ['nothing like HTTP', () => '\u0016\u0003\u0001\r\n\r\n'],
   ])('%s: refused, and the server lives', async (_what, request) => {
     const status = statusOf(await sendRaw(server.url, request()));
@@ -114,12 +123,15 @@ describe('requests that are not proper HTTP', () => {
 });
 
 describe('Host', () => {
-  test.each(['evil.example', 'a', 'abc', '192.168.0.1', 'localhost.evil.example', ''])('%p is misdirected', async (name) => {
-    const answer = await raw(`GET /api/auth/me HTTP/1.1\r\nHost: ${name}`);
-    expect(statusOf(answer)).toBe(421);
-    expect(answer).toContain('"request/misdirected"');
-    expect(answer.toLowerCase()).toContain('x-request-id: ');
-  });
+  test.each(['evil.example', 'a', 'abc', '192.168.0.1', 'localhost.evil.example', ''])(
+    '%p is misdirected',
+    async (name) => {
+      const answer = await raw(`GET /api/auth/me HTTP/1.1\r\nHost: ${name}`);
+      expect(statusOf(answer)).toBe(421);
+      expect(answer).toContain('"request/misdirected"');
+      expect(answer.toLowerCase()).toContain('x-request-id: ');
+    },
+  );
 
   test('elysia#748: no Host and no path shifts a request past its guard', async () => {
     // The router cuts the path at a fixed place: each of these once led, or might lead, to the list of users.
@@ -146,7 +158,18 @@ describe('Host', () => {
       '/api/users/',
       '/api/users#x',
     ];
-    const names = ['localhost', 'a/x.localhost', 'a b.localhost', 'a@b.localhost', 'a"b.localhost', 'a\\b.localhost', 'a?.localhost', 'a', 'abc', host()];
+    const names = [
+      'localhost',
+      'a/x.localhost',
+      'a b.localhost',
+      'a@b.localhost',
+      'a"b.localhost',
+      'a\\b.localhost',
+      'a?.localhost',
+      'a',
+      'abc',
+      host(),
+    ];
     for (const name of names) {
       for (const path of paths) {
         const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: ${name}`);
@@ -162,7 +185,9 @@ describe('Host', () => {
         expect(statusOf(await raw(`GET ${path} HTTP/1.1\r\nHost: ${name}`)), `${name} ${path}`).toBe(200);
       }
       for (const path of ['/health/../api/users', '/healthy', '/health/', '/health/x/../../api/users']) {
-        expect([400, 404, 421], `${name} ${path}`).toContain(statusOf(await raw(`GET ${path} HTTP/1.1\r\nHost: ${name}`)));
+        expect([400, 404, 421], `${name} ${path}`).toContain(
+          statusOf(await raw(`GET ${path} HTTP/1.1\r\nHost: ${name}`)),
+        );
       }
     }
     // What a load balancer of the old kind sends.
@@ -186,7 +211,9 @@ describe('who is asking from where', () => {
   test('a page of an allowed origin may read answers, problems included, and others not', async () => {
     const read = async (path: string, origin: string) => (await call('GET', path, { headers: { origin } })).headers;
     for (const path of ['/api/auth/me', '/nowhere', '/health/ready', '/']) {
-      expect((await read(path, 'https://page.example')).get('access-control-allow-origin'), path).toBe('https://page.example');
+      expect((await read(path, 'https://page.example')).get('access-control-allow-origin'), path).toBe(
+        'https://page.example',
+      );
       const foreign = await read(path, 'https://evil.example');
       expect(foreign.get('access-control-allow-origin'), path).toBeNull();
       expect(foreign.get('vary'), path).toContain('Origin');
@@ -207,7 +234,9 @@ describe('health', () => {
     expect(answer.status).toBe(200);
     expect(answer.json['status']).toBe('ok');
     const checks = answer.json['checks'] as { name: string; status: string; latencyMs: number }[];
-    expect(checks.map(({ name, status }) => `${name} ${status}`)).toEqual(expect.arrayContaining(['database:main ok', 'storage ok']));
+    expect(checks.map(({ name, status }) => `${name} ${status}`)).toEqual(
+      expect.arrayContaining(['database:main ok', 'storage ok']),
+    );
     expect(checks.every(({ latencyMs }) => latencyMs >= 0)).toBe(true);
     expect(answer.text).not.toContain(server.dataDir);
   });
@@ -223,7 +252,9 @@ describe('health', () => {
     const answer = await metrics('metrics-token-0123456789');
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toStartWith('text/plain; version=0.0.4');
-    expect(answer.text).toMatch(/^bunkhouse_http_request_duration_seconds_count\{method="POST",route="\/api\/auth\/login",status="200"\} \d+$/m);
+    expect(answer.text).toMatch(
+      /^bunkhouse_http_request_duration_seconds_count\{method="POST",route="\/api\/auth\/login",status="200"\} \d+$/m,
+    );
     expect(answer.text).toMatch(/^bunkhouse_event_loop_lag_seconds \d/m);
     expect(answer.text).not.toContain('example.org');
     expect((await call('GET', '/api/users', { token: 'metrics-token-0123456789' })).status).toBe(401);

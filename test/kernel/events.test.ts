@@ -95,8 +95,15 @@ describe('hooks', () => {
     });
     expect(result).toBe('early(a(b(late(done))))');
     expect(seen).toEqual([
-      'early before', 'a before', 'b before', 'late before', 'action',
-      'late after', 'b after', 'a after', 'early after',
+      'early before',
+      'a before',
+      'b before',
+      'late before',
+      'action',
+      'late after',
+      'b after',
+      'a after',
+      'early after',
     ]);
   });
 

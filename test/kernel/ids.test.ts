@@ -10,7 +10,9 @@ describe('UUIDv7', () => {
   });
 
   test('carry version 7 and the variant of RFC 9562', () => {
-    expect(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))).toBe(true);
+    expect(ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))).toBe(
+      true,
+    );
     expect(ids.every(isUuid)).toBe(true);
   });
 
@@ -33,10 +35,14 @@ describe('UUIDv7', () => {
   });
 });
 
-test.each(['', 'x', '0198c0de-0000-7000-8000-00000000000', '0198C0DE-0000-7000-8000-000000000000', '0198c0de-0000-7000-8000-000000000000\n', '{0198c0de-0000-7000-8000-000000000000}'])(
-  '%p is no UUID',
-  (text) => expect(isUuid(text)).toBe(false),
-);
+test.each([
+  '',
+  'x',
+  '0198c0de-0000-7000-8000-00000000000',
+  '0198C0DE-0000-7000-8000-000000000000',
+  '0198c0de-0000-7000-8000-000000000000\n',
+  '{0198c0de-0000-7000-8000-000000000000}',
+])('%p is no UUID', (text) => expect(isUuid(text)).toBe(false));
 
 describe('random tokens', () => {
   test('are of the length asked for, in base64url, and never the same', () => {

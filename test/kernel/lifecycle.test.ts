@@ -38,7 +38,12 @@ describe('the life cycle', () => {
     });
     const { lifecycle } = build([noted(seen, 'log'), noted(seen, 'cache'), failing, noted(seen, 'listener')]);
     await expect(lifecycle.start()).rejects.toThrow('no disk');
-    expect(seen.filter((entry) => entry !== 'stop database')).toEqual(['start log', 'start cache', 'stop cache', 'stop log']);
+    expect(seen.filter((entry) => entry !== 'stop database')).toEqual([
+      'start log',
+      'start cache',
+      'stop cache',
+      'stop log',
+    ]);
     await lifecycle.stop();
     expect(seen.filter((entry) => entry === 'stop log')).toHaveLength(1);
   });
@@ -74,7 +79,9 @@ describe('the life cycle', () => {
   test('stopping twice stops once, and both wait for the end', async () => {
     const seen: string[] = [];
     const end = Promise.withResolvers<void>();
-    const { lifecycle } = build([noted(seen, 'slow', { stop: () => end.promise.then(() => void seen.push('stopped')) })]);
+    const { lifecycle } = build([
+      noted(seen, 'slow', { stop: () => end.promise.then(() => void seen.push('stopped')) }),
+    ]);
     await lifecycle.start();
     const [first, second] = [lifecycle.stop(), lifecycle.stop()];
     end.resolve();

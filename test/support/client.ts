@@ -35,7 +35,8 @@ export function createClient(url: string): Call {
     if (token !== undefined) sent.set('authorization', `Bearer ${token}`);
     if (json !== undefined && !sent.has('content-type')) sent.set('content-type', 'application/json');
     if (form !== undefined) sent.set('content-type', 'application/x-www-form-urlencoded');
-    const content = json !== undefined ? JSON.stringify(json) : form !== undefined ? new URLSearchParams(form).toString() : body;
+    const content =
+      json !== undefined ? JSON.stringify(json) : form !== undefined ? new URLSearchParams(form).toString() : body;
     const response = await fetch(url + path, {
       method,
       headers: sent,

@@ -44,7 +44,8 @@ export function recordingLog(): Logger & { readonly lines: LogLine[] } {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    line: () => undefined,
+    line: (members: string) =>
+      void lines.push({ level: 'info', fields: JSON.parse(`{${members}}`) as Record<string, unknown>, message: '' }),
     child: () => log,
     flush: () => undefined,
   };

@@ -41,7 +41,10 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     close: () => void socket.destroy(),
     until(pattern) {
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`nothing like ${pattern} came, only: ${received}`)), PATIENCE_MS);
+        const timer = setTimeout(
+          () => reject(new Error(`nothing like ${pattern} came, only: ${received}`)),
+          PATIENCE_MS,
+        );
         heard = () => {
           if (!pattern.test(received)) {
             if (!socket.destroyed) return;

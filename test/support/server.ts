@@ -11,6 +11,8 @@ export interface TestServer {
   readonly pid: number;
   /** What it has written so far. */
   readonly output: () => string;
+  /** Its exit code, once it has ended and all it wrote is there. */
+  readonly exited: Promise<number>;
   /** Ends it at once, as a crash would; the data stays. */
   kill(): Promise<void>;
   /** Ends it as an operator would. @returns the exit code. */
@@ -60,7 +62,10 @@ export async function startServer({ env = {}, dataDir }: TestServerOptions = {})
   const collected = Promise.all([collect(child.stdout), collect(child.stderr)]);
 
   const url = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the server did not start in time:\n${output}`)), START_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`the server did not start in time:\n${output}`));
+    }, START_TIMEOUT_MS);
     heard = () => {
       const match = READY.exec(output);
       if (!match) return;
@@ -78,6 +83,7 @@ export async function startServer({ env = {}, dataDir }: TestServerOptions = {})
     dataDir: directory,
     pid: child.pid,
     output: () => output,
+    exited: collected.then(() => child.exited),
     async kill() {
       child.kill('SIGKILL');
       await child.exited;

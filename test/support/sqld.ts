@@ -31,8 +31,8 @@ export interface Sqld {
   /** Stops it in its tracks: it listens and does not answer. */
   freeze(): void;
   thaw(): void;
-  /** Starts it on the same port; after `kill`. @param isEmpty without what it held. */
-  start(options?: { readonly isEmpty?: boolean }): Promise<void>;
+  /** Starts it on the same port; after `kill`. @param data another number is another folder, empty at first. */
+  start(options?: { readonly data?: number }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
   const keyFile = join(root, 'jwt.pem');
   await writeFile(keyFile, publicKey.export({ type: 'spki', format: 'pem' }));
 
-  let generation = 0;
+  const used = new Set<number>();
   let child: ReturnType<typeof Bun.spawn> | null = null;
 
   const createNamespace = async (name: string) => {
@@ -67,13 +67,13 @@ export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
     if (!response.ok) throw new Error(`the namespace could not be made: ${response.status}`);
   };
 
-  const start = async ({ isEmpty = false } = {}) => {
-    const isNew = isEmpty || generation === 0;
-    if (isNew) generation++;
+  const start = async ({ data = 0 } = {}) => {
+    const isNew = !used.has(data);
+    used.add(data);
     child = Bun.spawn(
       [
         program,
-        ...['--db-path', join(root, `data-${generation}`), '--http-listen-addr', `127.0.0.1:${port}`],
+        ...['--db-path', join(root, `data-${data}`), '--http-listen-addr', `127.0.0.1:${port}`],
         ...(primaryGrpcUrl ? ['--primary-grpc-url', primaryGrpcUrl] : ['--grpc-listen-addr', `127.0.0.1:${grpcPort}`]),
         ...(namespaces.length > 0 ? ['--enable-namespaces', '--admin-listen-addr', `127.0.0.1:${adminPort}`] : []),
         ...(isAuthenticated ? ['--auth-jwt-key-file', keyFile] : []),

@@ -64,7 +64,9 @@ describe('who may call is judged before the body', () => {
 
   test('a server key has admin rights, and no account', async () => {
     const gate = openGate();
-    expect((await gate.send('POST', '/admin', { as: 'server', headers: JSON_TYPE, body: '{"text":""}' })).status).toBe(200);
+    expect((await gate.send('POST', '/admin', { as: 'server', headers: JSON_TYPE, body: '{"text":""}' })).status).toBe(
+      200,
+    );
     const answer = await gate.send('GET', '/own/1', { as: 'server' });
     expect([answer.status, answer.code]).toEqual([403, 'auth/user-required']);
   });
@@ -76,9 +78,27 @@ describe('who may call is judged before the body', () => {
     expect(posted.json).toEqual({ name: 'json', size: 3, caller: 'bob' });
   });
 
+  test('elysia#748: whatever the host, the route whose right is checked is the route that answers', async () => {
+    const gate = openGate();
+    for (const origin of ['http://a', 'http://ab', 'http://abc', 'https://a', 'http://abcd', 'http://localhost']) {
+      for (const path of ['/page/own/1', '/own/1', '/x/own/1', '/page/page/own/1', '/aaaaaaa/page/own/1']) {
+        const answer = await gate.send('GET', path, { origin });
+        expect([200, 401, 404], `${origin}${path}`).toContain(answer.status);
+      }
+    }
+    expect(gate.seen.handled).not.toContain('own');
+  });
+
   test('a guard on the URL is not what protects a route: odd spellings do not get past', async () => {
     const gate = openGate();
-    for (const path of ['/own/1/', '/own/%31', '/own/1?as=ann', '/own/1?authorization=Bearer%20ann', '/own/..', '/own/1;x']) {
+    for (const path of [
+      '/own/1/',
+      '/own/%31',
+      '/own/1?as=ann',
+      '/own/1?authorization=Bearer%20ann',
+      '/own/..',
+      '/own/1;x',
+    ]) {
       expect((await gate.send('GET', path)).status, path).not.toBe(200);
     }
     expect(gate.seen.handled).toEqual([]);
@@ -94,7 +114,10 @@ describe('cookies on requests that change something', () => {
     ['our own origin', { origin: 'http://localhost', host: 'localhost' }, 200],
   ])('with %s to go by', async (_what, headers, status) => {
     const gate = openGate();
-    const answer = await gate.send('POST', '/json', { headers: { ...JSON_TYPE, ...headers, cookie: 'ann' }, body: '{"text":""}' });
+    const answer = await gate.send('POST', '/json', {
+      headers: { ...JSON_TYPE, ...headers, cookie: 'ann' },
+      body: '{"text":""}',
+    });
     expect(answer.status).toBe(status);
   });
 
@@ -150,7 +173,8 @@ describe('rate limits', () => {
     for (let round = 0; round < 3; round++) {
       expect((await gate.send('GET', '/own/1', { as: 'ann' })).status).toBe(200);
     }
-    for (let round = 0; round < 3; round++) expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(401);
+    for (let round = 0; round < 3; round++)
+      expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(401);
     expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(429);
   });
 
@@ -201,12 +225,37 @@ describe('bodies', () => {
     ['a wrong field', { headers: JSON_TYPE, body: '{"text":5}' }, 422, 'request/invalid'],
     ['no body', {}, 422, 'request/invalid'],
     ['an empty body', { headers: JSON_TYPE, body: '' }, 400, 'request/malformed-json'],
-    ['another type', { headers: { 'content-type': 'text/plain' }, body: '{"text":""}' }, 415, 'request/unsupported-media-type'],
-    ['a form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'text=a' }, 415, 'request/unsupported-media-type'],
-    ['a type that only starts like JSON', { headers: { 'content-type': 'application/json-seq' }, body: '{}' }, 415, 'request/unsupported-media-type'],
+    [
+      'another type',
+      { headers: { 'content-type': 'text/plain' }, body: '{"text":""}' },
+      415,
+      'request/unsupported-media-type',
+    ],
+    [
+      'a form',
+      { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'text=a' },
+      415,
+      'request/unsupported-media-type',
+    ],
+    [
+      'a type that only starts like JSON',
+      { headers: { 'content-type': 'application/json-seq' }, body: '{}' },
+      415,
+      'request/unsupported-media-type',
+    ],
     ['too many bytes', { headers: JSON_TYPE, body: `{"text":"${'x'.repeat(1000)}"}` }, 413, 'request/too-large'],
-    ['a length that is a lie upwards', { headers: { ...JSON_TYPE, 'content-length': '1001' }, body: '{"text":""}' }, 413, 'request/too-large'],
-    ['too many bytes of another type', { headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(1001) }, 413, 'request/too-large'],
+    [
+      'a length that is a lie upwards',
+      { headers: { ...JSON_TYPE, 'content-length': '1001' }, body: '{"text":""}' },
+      413,
+      'request/too-large',
+    ],
+    [
+      'too many bytes of another type',
+      { headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(1001) },
+      413,
+      'request/too-large',
+    ],
   ])('%s', async (_what, init, status, code) => {
     const gate = openGate();
     const answer = await gate.send('POST', '/json', { as: 'ann', ...init });
@@ -215,10 +264,17 @@ describe('bodies', () => {
     expect(gate.seen.handled).toEqual([]);
   });
 
-  test.each(['application/json; charset=utf-8', 'APPLICATION/JSON', ' application/json ;x=y'])('%p is JSON', async (type) => {
-    const answer = await openGate().send('POST', '/json', { as: 'ann', headers: { 'content-type': type }, body: '{"text":"é"}' });
-    expect([answer.status, answer.json['size']]).toEqual([200, 1]);
-  });
+  test.each(['application/json; charset=utf-8', 'APPLICATION/JSON', ' application/json ;x=y'])(
+    '%p is JSON',
+    async (type) => {
+      const answer = await openGate().send('POST', '/json', {
+        as: 'ann',
+        headers: { 'content-type': type },
+        body: '{"text":"é"}',
+      });
+      expect([answer.status, answer.json['size']]).toEqual([200, 1]);
+    },
+  );
 
   test('exactly the limit is let in', async () => {
     const body = `{"text":"${'x'.repeat(989)}"}`;
@@ -241,8 +297,16 @@ describe('bodies', () => {
   });
 
   test('of a raw route are neither read, limited nor asked for their type', async () => {
-    const gate = openGate({ cors: createCors(['https://page.example']), policies: { default: limits(100), auth: limits(100) } });
-    for (const headers of [JSON_TYPE, { 'content-type': 'text/plain' }, { 'content-type': 'multipart/form-data; boundary=x' }, {}]) {
+    const gate = openGate({
+      cors: createCors(['https://page.example']),
+      policies: { default: limits(100), auth: limits(100) },
+    });
+    for (const headers of [
+      JSON_TYPE,
+      { 'content-type': 'text/plain' },
+      { 'content-type': 'multipart/form-data; boundary=x' },
+      {},
+    ]) {
       const sent = await gate.send('PUT', '/raw', { as: 'ann', headers, body: '{'.repeat(5000) });
       expect([sent.status, sent.json['size']]).toEqual([200, 5000]);
     }
@@ -280,7 +344,10 @@ describe('methods and paths', () => {
 
   test('HEAD is GET without content, with its length', async () => {
     const gate = openGate();
-    const [got, head] = [await gate.send('GET', '/own/1', { as: 'ann' }), await gate.send('HEAD', '/own/1', { as: 'ann' })];
+    const [got, head] = [
+      await gate.send('GET', '/own/1', { as: 'ann' }),
+      await gate.send('HEAD', '/own/1', { as: 'ann' }),
+    ];
     expect([head.status, head.text]).toEqual([200, '']);
     expect(head.headers.get('content-length')).toBe(String(got.text.length));
     expect(head.headers.get('content-type')).toBe(got.headers.get('content-type'));
@@ -348,7 +415,13 @@ describe('every answer', () => {
     expect(headers.get('x-frame-options')).toBe('DENY');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(headers.get('cache-control')).toBe('no-store');
-    for (const name of ['strict-transport-security', 'x-powered-by', 'server', 'access-control-allow-origin', 'set-cookie']) {
+    for (const name of [
+      'strict-transport-security',
+      'x-powered-by',
+      'server',
+      'access-control-allow-origin',
+      'set-cookie',
+    ]) {
       expect(headers.get(name), name).toBeNull();
     }
   });
@@ -362,15 +435,20 @@ describe('every answer', () => {
   });
 
   test.each(['abc', 'A-1_b.c:d/e+f=', 'x'.repeat(128)])('keeps a sane request id: %p', async (id) => {
-    expect((await openGate().send('GET', '/open', { headers: { 'x-request-id': id } })).headers.get('x-request-id')).toBe(id);
+    expect(
+      (await openGate().send('GET', '/open', { headers: { 'x-request-id': id } })).headers.get('x-request-id'),
+    ).toBe(id);
   });
 
-  test.each(['', 'x'.repeat(129), 'a b', 'a"b', '<script>', 'a,b', 'ä', '{"a":1}', '%0d%0a'])('replaces another one: %p', async (id) => {
-    const answer = await openGate().send('GET', '/nowhere', { headers: { 'x-request-id': id } });
-    expect(answer.headers.get('x-request-id')).toMatch(/^[\w-]{10,}$/);
-    expect(answer.headers.get('x-request-id')).not.toBe(id);
-    expect(answer.json['requestId']).toBe(answer.headers.get('x-request-id'));
-  });
+  test.each(['', 'x'.repeat(129), 'a b', 'a"b', '<script>', 'a,b', 'ä', '{"a":1}', '%0d%0a'])(
+    'replaces another one: %p',
+    async (id) => {
+      const answer = await openGate().send('GET', '/nowhere', { headers: { 'x-request-id': id } });
+      expect(answer.headers.get('x-request-id')).toMatch(/^[\w-]{10,}$/);
+      expect(answer.headers.get('x-request-id')).not.toBe(id);
+      expect(answer.json['requestId']).toBe(answer.headers.get('x-request-id'));
+    },
+  );
 
   test('has an id of its own', async () => {
     const gate = openGate();
@@ -409,8 +487,12 @@ describe('bugs', () => {
 
   test('in finding out who asks are an opaque 500 as well', async () => {
     for (const identify of [
-      () => { throw new Error('secret of the house'); },
-      async () => { throw new Error('secret of the house'); },
+      () => {
+        throw new Error('secret of the house');
+      },
+      async () => {
+        throw new Error('secret of the house');
+      },
       () => Promise.reject(null),
     ]) {
       const gate = openGate({ identify });

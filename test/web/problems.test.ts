@@ -10,7 +10,8 @@ const SECRET = 'postgres://user:hunter2@db';
 /** Everything about it throws or lies. */
 const trap = new Proxy(new Error(SECRET), {
   get(target, name) {
-    if (name === 'stack' || name === 'message' || name === 'status' || name === 'code' || name === 'cause') throw new Error(SECRET);
+    if (name === 'stack' || name === 'message' || name === 'status' || name === 'code' || name === 'cause')
+      throw new Error(SECRET);
     return Reflect.get(target, name);
   },
 });
@@ -27,14 +28,34 @@ const hostile: [string, unknown][] = [
   ['an error', new Error(SECRET)],
   ['an error with a status', Object.assign(new Error(SECRET), { status: 403 })],
   ['an error that calls itself NOT_FOUND', Object.assign(new Error(SECRET), { code: 'NOT_FOUND', status: 404 })],
-  ['an error that calls itself VALIDATION', Object.assign(new Error(SECRET), { code: 'VALIDATION', type: 'body', all: [] })],
-  ['an object that looks like one of ours', { code: 'auth/required', problem: { status: 200 }, detail: SECRET, headers: {} }],
+  [
+    'an error that calls itself VALIDATION',
+    Object.assign(new Error(SECRET), { code: 'VALIDATION', type: 'body', all: [] }),
+  ],
+  [
+    'an object that looks like one of ours',
+    { code: 'auth/required', problem: { status: 200 }, detail: SECRET, headers: {} },
+  ],
   ['a Response', new Response(SECRET, { status: 204 })],
   ["Elysia's status", status(418, SECRET)],
   ['a promise', Promise.resolve(SECRET)],
   ['getters that throw', trap],
-  ['a status getter that throws', Object.defineProperty({}, 'status', { get: () => { throw new Error(SECRET); } })],
-  ['a cause that goes in a circle', (() => { const error = new Error(SECRET); error.cause = error; return error; })()],
+  [
+    'a status getter that throws',
+    Object.defineProperty({}, 'status', {
+      get: () => {
+        throw new Error(SECRET);
+      },
+    }),
+  ],
+  [
+    'a cause that goes in a circle',
+    (() => {
+      const error = new Error(SECRET);
+      error.cause = error;
+      return error;
+    })(),
+  ],
 ];
 
 describe('whatever is thrown', () => {
@@ -85,7 +106,9 @@ describe('a failure of ours', () => {
       who: { status: 401, title: 'Who', detail: 'Who?' },
       busy: { status: 503, title: 'Busy', detail: 'Busy.' },
     });
-    expect(toProblemResponse(table.create('who'), scene).headers.get('www-authenticate')).toBe('Bearer realm="bunkhouse"');
+    expect(toProblemResponse(table.create('who'), scene).headers.get('www-authenticate')).toBe(
+      'Bearer realm="bunkhouse"',
+    );
     expect(toProblemResponse(table.create('busy'), scene).headers.get('retry-after')).toBe('1');
     const error = requestProblems.create('method-not-allowed', { headers: { allow: 'GET' } });
     expect(toProblemResponse(error, scene).headers.get('allow')).toBe('GET');
@@ -109,17 +132,29 @@ describe('what the framework throws', () => {
       }),
     })
     .get('/query', ({ query }) => query.limit, { query: t.Object({ limit: t.Integer() }) })
-    .get('/answer', () => ({ secret: SECRET }) as unknown as { name: string }, { response: { 200: t.Object({ name: t.String() }) } })
-    .get('/status', () => { throw status(418, SECRET); })
-    .get('/throws', () => { throw Object.assign(new Error(SECRET), { status: 200 }); });
+    .get('/answer', () => ({ secret: SECRET }) as unknown as { name: string }, {
+      response: { 200: t.Object({ name: t.String() }) },
+    })
+    .get('/status', () => {
+      throw status(418, SECRET);
+    })
+    .get('/throws', () => {
+      throw Object.assign(new Error(SECRET), { status: 200 });
+    });
   const send = async (path: string, json?: unknown) => {
     const answer = await app.handle(
       new Request(`http://localhost${path}`, {
-        ...(json === undefined ? {} : { method: 'POST', body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),
+        ...(json === undefined
+          ? {}
+          : { method: 'POST', body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),
       }),
     );
     const text = await answer.text();
-    return { status: answer.status, text, json: JSON.parse(text) as { code: string; errors?: { pointer: string; detail: string }[] } };
+    return {
+      status: answer.status,
+      text,
+      json: JSON.parse(text) as { code: string; errors?: { pointer: string; detail: string }[] },
+    };
   };
 
   test.each<[string, object, string]>([
@@ -145,6 +180,14 @@ describe('what the framework throws', () => {
     const { errors } = (await send('/body', { name: 'a', list })).json;
     expect(errors?.length).toBeLessThanOrEqual(20);
     expect(errors?.length).toBeGreaterThan(0);
+  });
+
+  // The framework puts the whole value into its error as JSON and runs out of stack.
+  test.failing('a value that is nested too deeply is invalid, and no bug of ours', async () => {
+    const body = `{"name":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
+    const headers = { 'content-type': 'application/json' };
+    const answer = await app.handle(new Request('http://localhost/body', { method: 'POST', body, headers }));
+    expect(await answer.json()).toMatchObject({ code: 'request/invalid' });
   });
 
   test('an answer of ours that does not fit its schema is our bug', async () => {

@@ -23,10 +23,18 @@ describe('the route table', () => {
 
   test('knows right, limit, parser and content type of each route', () => {
     const table = createRouteTable(app());
-    expect(table.find('GET', '/api/things')).toMatchObject({ access: 'signedIn', limit: 'default', isRawBody: false, consumes: null });
+    expect(table.find('GET', '/api/things')).toMatchObject({
+      access: 'signedIn',
+      limit: 'default',
+      isRawBody: false,
+      consumes: null,
+    });
     expect(table.find('POST', '/api/things')).toMatchObject({ access: 'admin', consumes: 'application/json' });
     expect(table.find('PUT', '/api/raw/x')).toMatchObject({ isRawBody: true, consumes: null });
-    expect(table.find('POST', '/api/form')).toMatchObject({ limit: 'auth', consumes: 'application/x-www-form-urlencoded' });
+    expect(table.find('POST', '/api/form')).toMatchObject({
+      limit: 'auth',
+      consumes: 'application/x-www-form-urlencoded',
+    });
   });
 
   test.each([
@@ -55,9 +63,26 @@ describe('the route table', () => {
       '/': 'root',
       '/all/*': 'all',
     };
-    for (const path of ['/', '/api/things', '/api/things/', '/api/things/7', '/api/things/7/', '/api/things/%2f', '/all/x', '/all/', '/api/things/7/8', '//', '/api//things', '/api/things//']) {
+    for (const path of [
+      '/',
+      '/api/things',
+      '/api/things/',
+      '/api/things/7',
+      '/api/things/7/',
+      '/api/things/%2f',
+      '/all/x',
+      '/all/',
+      '/api/things/7/8',
+      '//',
+      '/api//things',
+      '/api/things//',
+    ]) {
       const request = new Request(`http://localhost${path}`);
-      bindContext(request, { caller: null } as RequestContext, { peerAddress: '', isSecure: false, keepOpen: () => undefined });
+      bindContext(request, { caller: null } as RequestContext, {
+        peerAddress: '',
+        isSecure: false,
+        keepOpen: () => undefined,
+      });
       const answer = await root.handle(request);
       const expected = answer.status === 404 ? undefined : await answer.text();
       const pattern = table.find('GET', path)?.pattern;

@@ -38,6 +38,7 @@ export function openGate(changes: Partial<GateOptions> = {}) {
   const routes: AnyElysia = new Elysia()
     .use(guard)
     .get('/open', () => done('open'), { anyone: true })
+    .get('/page/:section/:name', () => done('page'), { anyone: true })
     .get('/own/:id', ({ caller, params: { id } }) => ({ ...done('own'), id, caller: caller.id }), { signedIn: true })
     .post('/json', ({ body, caller }) => ({ ...done('json'), size: body.text.length, caller: caller.id }), {
       signedIn: true,
@@ -58,12 +59,28 @@ export function openGate(changes: Partial<GateOptions> = {}) {
       },
       { signedIn: true, parse: 'none' },
     )
-    .delete('/own/:id', ({ set }) => {
-      done('delete');
-      set.status = 204;
-    }, { signedIn: true })
-    .get('/bug', () => { throw new Error('secret of the house'); }, { anyone: true })
-    .get('/nothing-thrown', () => { throw null; }, { anyone: true });
+    .delete(
+      '/own/:id',
+      ({ set }) => {
+        done('delete');
+        set.status = 204;
+      },
+      { signedIn: true },
+    )
+    .get(
+      '/bug',
+      () => {
+        throw new Error('secret of the house');
+      },
+      { anyone: true },
+    )
+    .get(
+      '/nothing-thrown',
+      () => {
+        throw null;
+      },
+      { anyone: true },
+    );
 
   const gate = createGate({
     app: createApp([routes], (error) => seen.unexpected.push(error)),
@@ -75,7 +92,10 @@ export function openGate(changes: Partial<GateOptions> = {}) {
       const caller = callerOf(name, cookie ? 'cookie' : 'bearer');
       return { caller, fault: caller ? null : accessProblems.create('invalid-token') };
     },
-    clientEnd: (headers) => ({ address: headers.get('x-test-address') ?? '192.0.2.1', isSecure: headers.has('x-test-secure') }),
+    clientEnd: (headers) => ({
+      address: headers.get('x-test-address') ?? '192.0.2.1',
+      isSecure: headers.has('x-test-secure'),
+    }),
     limiter: memoryRateLimiter(clock),
     policies: { default: null, auth: null },
     cors: createCors([]),
@@ -90,14 +110,22 @@ export function openGate(changes: Partial<GateOptions> = {}) {
     clock,
     seen,
     /** Sends a request; a text as body is sent with its length, a stream without one. */
-    async send(method: string, path: string, init: { as?: string; headers?: Record<string, string>; body?: string | ReadableStream } = {}) {
+    async send(
+      method: string,
+      path: string,
+      init: { as?: string; origin?: string; headers?: Record<string, string>; body?: string | ReadableStream } = {},
+    ) {
       const headers = new Headers(init.headers);
       if (init.as) headers.set('authorization', `Bearer ${init.as}`);
       if (typeof init.body === 'string' && !headers.has('content-length')) {
         headers.set('content-length', String(Buffer.byteLength(init.body)));
       }
       if (typeof init.body === 'object') headers.set('transfer-encoding', 'chunked');
-      const request = new Request(`http://localhost${path}`, { method, headers, body: init.body ?? null });
+      const request = new Request(`${init.origin ?? 'http://localhost'}${path}`, {
+        method,
+        headers,
+        body: init.body ?? null,
+      });
       const response = await gate(request, { peerAddress: '192.0.2.1', isSecure: false, keepOpen: () => undefined });
       const text = await response.text();
       const json = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;

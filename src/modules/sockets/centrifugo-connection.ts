@@ -10,16 +10,16 @@ import {
   plainEncoder,
   type ReplyError,
   readCommand,
-  isRecord,
   replyFrame,
   UNSUBSCRIBES,
   unsubscribeFrame,
 } from './centrifugo-protocol.ts';
 import { answerRequest } from './centrifugo-requests.ts';
-import { CentrifugoSubscription, readPosition, secondsUntil, subscribeResult } from './centrifugo-subscription.ts';
 import { subscribe } from './centrifugo-subscribe.ts';
+import { CentrifugoSubscription, readPosition, secondsUntil, subscribeResult } from './centrifugo-subscription.ts';
 import { Connection } from './connection.ts';
 import type { Host } from './host.ts';
+import { isRecord } from './json.ts';
 import { userTopic } from './topics.ts';
 
 /** A client that speaks Centrifugo's JSON protocol over a WebSocket. */
@@ -101,7 +101,12 @@ export class CentrifugoConnection extends Connection {
     const topic = userTopic(this.caller.id);
     const wanted = isRecord(subs) && isRecord(subs[topic]) ? subs[topic] : {};
     const since = readPosition(wanted) ?? null;
-    const subscription = new CentrifugoSubscription({ connection: this, topic, encoder: plainEncoder, isServerSide: true });
+    const subscription = new CentrifugoSubscription({
+      connection: this,
+      topic,
+      encoder: plainEncoder,
+      isServerSide: true,
+    });
     this.subscriptions.set(topic, subscription);
     await this.host.hub.attach(subscription, since, (attached) => {
       const result = subscribeResult(attached, since !== null, subscription.expiresAt, this.host.clock.now());

@@ -1,5 +1,6 @@
 import type { Member, PresenceChange, Publication } from '../../ports/bus.ts';
 import type { Verdict, Verdicts } from './connection.ts';
+import { isRecord, tryRecord } from './json.ts';
 import type { Encoder } from './outlet.ts';
 
 /**
@@ -82,13 +83,8 @@ export interface Command {
 
 /** Reads one command; null when it is none. An empty object is the answer to a ping. */
 export function readCommand(text: string): Command | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (!isRecord(value)) return null;
+  const value = tryRecord(text);
+  if (!value) return null;
   const { id = 0 } = value;
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > 0xffffffff) return null;
   const method = METHODS.find((name) => Object.hasOwn(value, name)) ?? null;
@@ -97,10 +93,6 @@ export function readCommand(text: string): Command | null {
   if (id === 0 && method !== 'send') return null;
   const params = value[method];
   return isRecord(params) ? { id, method, params } : null;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** @param result JSON text. */

@@ -1,7 +1,8 @@
 import { AppError } from '../../kernel/errors.ts';
 import type { CentrifugoConnection } from './centrifugo-connection.ts';
-import { type Command, ERRORS, isRecord, memberText, publicationText } from './centrifugo-protocol.ts';
-import { secondsUntil, type CentrifugoSubscription } from './centrifugo-subscription.ts';
+import { type Command, ERRORS, memberText, publicationText } from './centrifugo-protocol.ts';
+import { type CentrifugoSubscription, secondsUntil } from './centrifugo-subscription.ts';
+import { isRecord } from './json.ts';
 import { socketProblems } from './problems.ts';
 import type { TopicAction } from './rules.ts';
 import { isTopic } from './topics.ts';
@@ -49,7 +50,8 @@ const ANSWERS: Readonly<Partial<Record<string, Answer>>> = {
     const { channel, limit = 0, since, reverse } = params;
     const position = isRecord(since) ? { epoch: since['epoch'] ?? '', offset: since['offset'] ?? 0 } : null;
     const isValid =
-      Number.isSafeInteger(limit) && (!position || (typeof position.epoch === 'string' && Number.isSafeInteger(position.offset)));
+      Number.isSafeInteger(limit) &&
+      (!position || (typeof position.epoch === 'string' && Number.isSafeInteger(position.offset)));
     if (!isValid) return connection.fail(id, ERRORS.badRequest);
     const page = await connection.host.bus.history(channel as string, {
       // A negative number asks for all there is.
@@ -102,7 +104,8 @@ function withTopic(action: TopicAction, answer: Answer): Answer {
     const { host, caller } = connection;
     const { channel } = command.params;
     if (!isTopic(channel)) return connection.fail(command.id, ERRORS.badRequest);
-    if (!(await host.access.allows(caller, action, channel))) return connection.fail(command.id, ERRORS.permissionDenied);
+    if (!(await host.access.allows(caller, action, channel)))
+      return connection.fail(command.id, ERRORS.permissionDenied);
     await answer(connection, command);
   };
 }

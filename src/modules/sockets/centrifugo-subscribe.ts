@@ -13,7 +13,8 @@ export async function subscribe(connection: CentrifugoConnection, id: number, pa
   if (!isTopic(channel) || since === undefined) return connection.fail(id, ERRORS.badRequest);
   const before = subscriptions.get(channel) as CentrifugoSubscription | undefined;
   if (before && !before.isServerSide) return connection.fail(id, ERRORS.alreadySubscribed);
-  if (!before && subscriptions.size >= host.limits.maxTopicsPerConnection) return connection.fail(id, ERRORS.limitExceeded);
+  if (!before && subscriptions.size >= host.limits.maxTopicsPerConnection)
+    return connection.fail(id, ERRORS.limitExceeded);
 
   const right = await findRight(connection, channel, params['token']);
   if ('code' in right) return connection.fail(id, right);

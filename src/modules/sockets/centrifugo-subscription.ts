@@ -70,6 +70,7 @@ export function readPosition(params: Readonly<Record<string, unknown>>): Positio
   if (params['recover'] !== true) return null;
   // Protobuf's JSON leaves out what is zero or empty.
   const { epoch = '', offset = 0 } = params;
-  const isValid = typeof epoch === 'string' && typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0;
+  const isValid =
+    typeof epoch === 'string' && typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0;
   return isValid ? { epoch, offset } : undefined;
 }

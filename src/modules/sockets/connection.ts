@@ -52,6 +52,7 @@ export abstract class Connection implements SocketHandler {
   #heardAt: number;
   #pingedAt: number;
   #endedAt = 0;
+  #endedWith = 0;
   #tokens: number;
   #tokensAt: number;
 
@@ -89,7 +90,8 @@ export abstract class Connection implements SocketHandler {
     }
     this.#inbox ??= this.#createInbox();
     for (const command of this.split(frame)) {
-      if (!this.#inbox.push(command)) return this.end(this.verdicts.flooding);
+      if (!this.#inbox.push(command)) this.end(this.verdicts.flooding);
+      if (this.isEnded) return;
     }
   }
 
@@ -100,7 +102,7 @@ export abstract class Connection implements SocketHandler {
   close(code: number): void {
     this.#leave();
     this.host.registry.remove(this);
-    this.host.onClosed(this.wire, code);
+    this.host.onClosed(this.wire, this.#endedWith || code);
     this.socket = null;
   }
 
@@ -139,6 +141,7 @@ export abstract class Connection implements SocketHandler {
     if (this.isEnded) return;
     this.#leave();
     this.#endedAt = this.host.clock.now();
+    this.#endedWith = verdict.code;
     this.socket?.close(verdict.code, verdict.reason);
   }
 
@@ -169,9 +172,11 @@ export abstract class Connection implements SocketHandler {
       if (now - this.#endedAt > CLOSE_GRACE_MS) this.socket?.terminate();
       return;
     }
-    if (!this.isIntroduced && now - this.openedAt > limits.connectDeadlineMs) return this.end(this.verdicts.stale);
-    if (now > this.expiresAt + limits.expiryGraceMs) return this.end(this.verdicts.expired);
-    if (this.#heardAt < this.#pingedAt && now - this.#pingedAt > limits.pongMs) return this.end(this.verdicts.noPong);
+    const overdue = this.#findOverdue(now);
+    if (overdue) {
+      this.end(overdue);
+      return;
+    }
     if (this.isIntroduced && now - this.#pingedAt >= limits.pingMs) {
       this.#pingedAt = now;
       this.ping();
@@ -179,6 +184,14 @@ export abstract class Connection implements SocketHandler {
     for (const [channel, { expiresAt }] of this.subscriptions) {
       if (now > expiresAt + limits.expiryGraceMs) this.onSubscriptionExpired(channel);
     }
+  }
+
+  #findOverdue(now: number): Verdict | null {
+    const { connectDeadlineMs, expiryGraceMs, pongMs } = this.host.limits;
+    if (!this.isIntroduced && now - this.openedAt > connectDeadlineMs) return this.verdicts.stale;
+    if (now > this.expiresAt + expiryGraceMs) return this.verdicts.expired;
+    const isSilent = this.#heardAt < this.#pingedAt && now - this.#pingedAt > pongMs;
+    return isSilent ? this.verdicts.noPong : null;
   }
 
   #createInbox(): Inbox {

@@ -4,10 +4,11 @@ import { accessProblems } from '../../kernel/problems.ts';
 import type { Position } from '../../ports/bus.ts';
 import type { Socket } from '../../ports/sockets.ts';
 import { memberOf } from './centrifugo-connection.ts';
-import { DISCONNECTS, eventEncoder, isRecord, toEvent, UNSUBSCRIBES } from './centrifugo-protocol.ts';
+import { DISCONNECTS, eventEncoder, toEvent, UNSUBSCRIBES } from './centrifugo-protocol.ts';
 import { CentrifugoSubscription, readPosition, subscribeResult } from './centrifugo-subscription.ts';
 import { Connection } from './connection.ts';
 import type { Host } from './host.ts';
+import { isRecord, tryRecord } from './json.ts';
 import { socketProblems } from './problems.ts';
 import { isTopic, userTopic } from './topics.ts';
 
@@ -84,7 +85,8 @@ export async function openEventStream(host: Host, { caller, connect, signal }: E
   const topics = await admit(host, owner, subs);
 
   const body = openBody(host, connection, signal);
-  if (owner && !connection.adopt(owner, found?.expiresAt ?? Number.POSITIVE_INFINITY)) connection.end(DISCONNECTS.tooMany);
+  if (owner && !connection.adopt(owner, found?.expiresAt ?? Number.POSITIVE_INFINITY))
+    connection.end(DISCONNECTS.tooMany);
   const results = await attachAll(host, connection, topics);
   const name = { client: connection.id, version: host.version, ping: host.limits.pingMs / 1000 };
   connection.begin(toEvent(`{"connect":${JSON.stringify(name).slice(0, -1)},"subs":{${results.join(',')}}}}`));
@@ -98,13 +100,8 @@ type Wanted = ReadonlyMap<string, Position | null>;
 function readConnect(connect: string | undefined): { readonly token: string | undefined; readonly subs: Wanted } {
   const subs = new Map<string, Position | null>();
   if (connect === undefined) return { token: undefined, subs };
-  let value: unknown;
-  try {
-    value = JSON.parse(connect);
-  } catch {
-    throw socketProblems.create('invalid-connect');
-  }
-  if (!isRecord(value)) throw socketProblems.create('invalid-connect');
+  const value = tryRecord(connect);
+  if (!value) throw socketProblems.create('invalid-connect');
   const { token, subs: wanted = {} } = value;
   if (!isRecord(wanted) || (token !== undefined && typeof token !== 'string')) {
     throw socketProblems.create('invalid-connect');

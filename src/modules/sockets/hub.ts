@@ -1,6 +1,6 @@
 import type { Bus, Position, PresenceChange, Publication } from '../../ports/bus.ts';
 import type { Socket, SocketGroups } from '../../ports/sockets.ts';
-import { createOutlet, groupOf, type Outlet, type Subscription } from './outlet.ts';
+import { createOutlet, type Encoder, groupOf, type Outlet, type Subscription } from './outlet.ts';
 
 export interface HubOptions {
   readonly bus: Bus;
@@ -36,8 +36,8 @@ export interface Hub {
   attach(subscription: Subscription, since: Position | null, begin: (attached: Attached) => void): Promise<boolean>;
   /** Idempotent. */
   detach(subscription: Subscription): void;
-  /** Connections of one channel on one wire. */
-  countIn(topic: string, group: string): number;
+  /** What is listened to on one wire, with how many connections. */
+  channels(encoder: Encoder): ReadonlyMap<string, number>;
   onPublication(topic: string, publication: Publication, epoch: string): void;
   onPresence(topic: string, change: PresenceChange): void;
   onDoubt(topic: string | null): void;
@@ -205,8 +205,15 @@ export function createHub(options: HubOptions): Hub {
         throw error;
       }
     },
-    countIn: (topic, group) =>
-      topics.get(topic)?.outlets.find((outlet) => outlet.group === group)?.members.size ?? 0,
+    channels(encoder) {
+      const counts = new Map<string, number>();
+      for (const { outlets } of topics.values()) {
+        for (const outlet of outlets) {
+          if (outlet.encoder === encoder && outlet.members.size > 0) counts.set(outlet.channel, outlet.members.size);
+        }
+      }
+      return counts;
+    },
     onPublication(name, publication, epoch) {
       const topic = topics.get(name);
       if (!topic) return;

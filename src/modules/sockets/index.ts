@@ -1,3 +1,4 @@
+import type { HealthCheck } from '../../kernel/checks.ts';
 import type { EventBus } from '../../kernel/events.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
 import type { Bus } from '../../ports/bus.ts';
@@ -16,6 +17,9 @@ import { createInspector } from './inspector.ts';
 import { SOCKET_LIMITS, type SocketLimits } from './limits.ts';
 import { createLocalPresence } from './local-presence.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
+import type { PusherApp } from './pusher-app.ts';
+import { PusherConnection } from './pusher-connection.ts';
+import { pusherRoutes } from './pusher-routes.ts';
 import { createRegistry } from './registry.ts';
 import { socketRoutes } from './routes.ts';
 import type { RpcHandler } from './rpc.ts';
@@ -45,6 +49,8 @@ export interface SocketsOptions {
   readonly rules: TopicRules;
   /** Signs subscription tokens. */
   readonly topicTokenKey: Uint8Array;
+  /** The application that Pusher clients speak of; without one their wire is off. */
+  readonly pusher?: PusherApp | null;
   readonly version: string;
   readonly limits?: Partial<SocketLimits>;
   /** Answers calls over connections; without it there are no methods. */
@@ -52,6 +58,7 @@ export interface SocketsOptions {
 }
 
 export interface Sockets extends Module {
+  readonly checks: readonly HealthCheck[];
   /** For the driver that listens. */
   readonly upgrades: SocketRoutes;
   readonly access: TopicAccess;
@@ -85,7 +92,9 @@ export function createSockets(options: SocketsOptions): Sockets {
     onRecovery: metrics.onRecovery,
     onFault: (error) => onFault(error, 'a gap could not be closed yet'),
   });
-  const access = createTopicAccess(createRuleTable(options.rules), (error) => onFault(error, 'a permission hook failed'));
+  const access = createTopicAccess(createRuleTable(options.rules), (error) =>
+    onFault(error, 'a permission hook failed'),
+  );
   const publisher = createPublisher(bus, limits, metrics.onPublished);
   const presence = createLocalPresence({
     store: bus.presence,
@@ -120,6 +129,8 @@ export function createSockets(options: SocketsOptions): Sockets {
   const wires = new Map<string, (path: string) => SocketHandler>([
     ['/connection/websocket', () => new CentrifugoConnection(host)],
   ]);
+  const pusher = options.pusher ?? null;
+  if (pusher) wires.set('/app/:key', (path) => new PusherConnection(host, pusher, path.slice('/app/'.length)));
   const upgrades = createUpgrades({
     clientEnd: options.clientEnd,
     limiter: options.limiter,
@@ -144,7 +155,7 @@ export function createSockets(options: SocketsOptions): Sockets {
 
   return {
     name: 'sockets',
-    routes: socketRoutes(host, inspector),
+    routes: [socketRoutes(host, inspector), pusherRoutes(host, pusher)],
     checks: [{ name: 'bus', isVital: false, run: () => bus.ping().then(() => ({ status: 'ok' })) }],
     upgrades,
     access,

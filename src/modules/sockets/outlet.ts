@@ -31,6 +31,8 @@ export interface Outlet {
   remove(subscription: Subscription): boolean;
   readonly members: ReadonlySet<Subscription>;
   readonly group: string;
+  readonly encoder: Encoder;
+  readonly channel: string;
 }
 
 /** The name under which the driver knows the members of a channel on one wire. */
@@ -62,6 +64,8 @@ export function createOutlet(
 
   return {
     group,
+    encoder,
+    channel,
     members,
     publish: (publication) => tell(encoder.publication(channel, publication), publication.except),
     tellPresence(change) {

@@ -33,7 +33,11 @@ export const socketProblems = defineProblems('sockets', {
     title: 'Invalid connect request',
     detail: 'cf_connect is a JSON object with `token` and `subs`, both optional.',
   },
-  'too-many-topics': { status: 422, title: 'Too many topics', detail: 'One connection subscribes to at most 128 topics.' },
+  'too-many-topics': {
+    status: 422,
+    title: 'Too many topics',
+    detail: 'One connection subscribes to at most 128 topics.',
+  },
   'pusher-off': {
     status: 404,
     title: 'Pusher is off',

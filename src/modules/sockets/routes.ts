@@ -1,7 +1,7 @@
 import { Elysia, t } from 'elysia';
 import { connectionOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
-import { OPTIONAL_SIGN_IN, Problem, Timestamp } from '../../web/schemas.ts';
+import { OPTIONAL_SIGN_IN, Timestamp } from '../../web/schemas.ts';
 import { openEventStream } from './event-stream.ts';
 import type { Host } from './host.ts';
 import type { Inspector } from './inspector.ts';
@@ -15,7 +15,11 @@ const PublishBody = t.Object({
   name: t.Optional(t.String({ minLength: 1, maxLength: 200, description: 'What kind of message it is.' })),
   data: t.Unknown({ description: 'The message: any JSON of at most 64 KiB.' }),
   idempotencyKey: t.Optional(
-    t.String({ minLength: 1, maxLength: 128, description: 'Publishes nothing when it was used on the topic within five minutes.' }),
+    t.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'Publishes nothing when it was used on the topic within five minutes.',
+    }),
   ),
 });
 const PositionSchema = t.Object(
@@ -27,7 +31,9 @@ const PositionSchema = t.Object(
 );
 const TokenBody = t.Object({
   topic: t.String({ minLength: 1, maxLength: 255 }),
-  userId: t.Optional(t.String({ minLength: 1, maxLength: 64, description: 'Only connections of this user may use it.' })),
+  userId: t.Optional(
+    t.String({ minLength: 1, maxLength: 64, description: 'Only connections of this user may use it.' }),
+  ),
   expiresIn: t.Optional(t.Integer({ minimum: 1, maximum: 86_400, description: 'Seconds; 900 unless said.' })),
 });
 const TopicToken = t.Object({ token: t.String(), expiresAt: Timestamp }, { title: 'TopicToken' });
@@ -66,13 +72,8 @@ export function socketRoutes(host: Host, inspector: Inspector) {
       },
       {
         anyone: true,
-        response: { 426: Problem },
-        detail: {
-          tags,
-          operationId: 'connectWebsocket',
-          summary: "Connect with Centrifugo's JSON protocol",
-          description: 'A WebSocket. The access token goes into the connect command.',
-        },
+        // An upgrade is no operation that OpenAPI could describe; docs/sockets.md does.
+        detail: { hide: true },
       },
     )
     .get(
@@ -85,7 +86,10 @@ export function socketRoutes(host: Host, inspector: Inspector) {
         anyone: true,
         query: t.Object({
           cf_connect: t.Optional(
-            t.String({ maxLength: 16_384, description: 'JSON: `{token?, subs: {topic: {recover?, epoch?, offset?}}}`.' }),
+            t.String({
+              maxLength: 16_384,
+              description: 'JSON: `{token?, subs: {topic: {recover?, epoch?, offset?}}}`.',
+            }),
           ),
         }),
         detail: {
@@ -94,7 +98,9 @@ export function socketRoutes(host: Host, inspector: Inspector) {
           summary: 'Listen by server-sent events',
           description: "Centrifugo's unidirectional protocol. A page that is signed in by cookie needs no token.",
           security: OPTIONAL_SIGN_IN,
-          responses: { 200: { description: 'Pushes.', content: { 'text/event-stream': { schema: { type: 'string' } } } } },
+          responses: {
+            200: { description: 'Pushes.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+          },
         },
       },
     )
@@ -142,4 +148,3 @@ export function socketRoutes(host: Host, inspector: Inspector) {
       detail: { tags, operationId: 'inspectSockets', summary: 'Connections, topics and rates of this process' },
     });
 }
-

@@ -57,7 +57,11 @@ export function createSocketMetrics(metrics: Metrics): SocketMetrics {
         'Bytes that wait for clients to take them.',
         () => registry.backlogBytes,
       );
-      metrics.gauge('bunkhouse_socket_deliveries', 'Messages handed to connections since the start.', () => totals.delivered);
+      metrics.gauge(
+        'bunkhouse_socket_deliveries',
+        'Messages handed to connections since the start.',
+        () => totals.delivered,
+      );
     },
   };
 }

@@ -36,7 +36,11 @@ export function createTopicTokens(key: Uint8Array, clock: Clock): TopicTokens {
       const expected = signatureOf(`${header}.${payload}`);
       const given = Buffer.from(signature, 'base64url');
       if (given.length !== expected.length || !timingSafeEqual(given, expected)) return 'invalid';
-      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { channel: string; sub?: string; exp: number };
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as {
+        channel: string;
+        sub?: string;
+        exp: number;
+      };
       const expiresAt = claims.exp * 1000;
       if (expiresAt <= clock.now()) return 'expired';
       return { topic: claims.channel, userId: claims.sub ?? null, expiresAt };

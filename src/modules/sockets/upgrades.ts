@@ -1,8 +1,8 @@
 import type { AppError } from '../../kernel/errors.ts';
 import { randomToken } from '../../kernel/ids.ts';
 import { requestProblems, serverProblems } from '../../kernel/problems.ts';
-import type { RateLimiter, RatePolicy } from '../../ports/rate-limiter.ts';
 import type { Connection } from '../../ports/connection.ts';
+import type { RateLimiter, RatePolicy } from '../../ports/rate-limiter.ts';
 import type { SocketHandler, SocketRoutes } from '../../ports/sockets.ts';
 import { addressKey, type ClientEnd } from '../../web/client-address.ts';
 import { toProblemResponse } from '../../web/problems.ts';

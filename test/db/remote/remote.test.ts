@@ -45,7 +45,9 @@ describe.skipIf(!server)('a remote database', () => {
     ];
     const seen = [];
     for (const database of [await openNew(), await openEmbeddedDatabase({ name: 'main', path: ':memory:' })]) {
-      await database.write((tx) => tx.run(sql`CREATE TABLE kinds (id INTEGER PRIMARY KEY, bytes, flag, at, ratio, any)`));
+      await database.write((tx) =>
+        tx.run(sql`CREATE TABLE kinds (id INTEGER PRIMARY KEY, bytes, flag, at, ratio, any)`),
+      );
       await database.write((tx) => tx.insert(table).values(rows));
       const classes = sql`SELECT typeof(bytes), typeof(flag), typeof(at), typeof(ratio), typeof(any) FROM kinds ORDER BY id`;
       const parameters = sql`SELECT typeof(${1}), typeof(${1.5}), typeof(${2 ** 53}), typeof(${true}), typeof(${5n}), ${'é'}`;
@@ -72,16 +74,17 @@ describe.skipIf(!server)('a remote database', () => {
     await database.close();
   });
 
-  test.each(['INSERT INTO kept VALUES (1)', 'WITH x AS (SELECT 1) INSERT INTO kept SELECT * FROM x', 'DROP TABLE kept'])(
-    'reads cannot write: %s',
-    async (statement) => {
-      const database = await openNew();
-      await database.write((tx) => tx.run(sql`CREATE TABLE kept (id INTEGER)`));
-      await expect(Promise.resolve(database.read.run(sql.raw(statement)))).rejects.toThrow();
-      expect(await database.read.values(sql`SELECT * FROM kept`)).toEqual([]);
-      await database.close();
-    },
-  );
+  test.each([
+    'INSERT INTO kept VALUES (1)',
+    'WITH x AS (SELECT 1) INSERT INTO kept SELECT * FROM x',
+    'DROP TABLE kept',
+  ])('reads cannot write: %s', async (statement) => {
+    const database = await openNew();
+    await database.write((tx) => tx.run(sql`CREATE TABLE kept (id INTEGER)`));
+    await expect(Promise.resolve(database.read.run(sql.raw(statement)))).rejects.toThrow();
+    expect(await database.read.values(sql`SELECT * FROM kept`)).toEqual([]);
+    await database.close();
+  });
 
   test('statements of one transaction that are not awaited run in their order', async () => {
     const database = await openNew();

@@ -12,7 +12,9 @@ describe('the set-up token', () => {
     expect(token).toMatch(/^[\w-]{43}$/);
     const first = await house.call('POST', '/api/auth/setup', { json: { token, ...claim } });
     expect([first.status, (first.json['user'] as { role: string }).role]).toEqual([201, 'admin']);
-    const second = await house.call('POST', '/api/auth/setup', { json: { token, email: 'eve@example.org', password: PASSWORD } });
+    const second = await house.call('POST', '/api/auth/setup', {
+      json: { token, email: 'eve@example.org', password: PASSWORD },
+    });
     expect([second.status, second.json['code']]).toEqual([403, 'auth/setup-closed']);
     expect((await house.call('GET', '/api/users', { token: String(first.json['access_token']) })).status).toBe(200);
   });
@@ -39,7 +41,8 @@ describe('the set-up token', () => {
   test('stands after a bad password or a taken address', async () => {
     await using house = await openAuth();
     await register(house.call, 'ada@example.org');
-    const set = (json: object) => house.call('POST', '/api/auth/setup', { json: { token: house.setUpToken(), ...json } });
+    const set = (json: object) =>
+      house.call('POST', '/api/auth/setup', { json: { token: house.setUpToken(), ...json } });
     expect((await set({ ...claim, password: 'short' })).status).toBe(422);
     expect((await set({ ...claim, email: 'ADA@example.org' })).json['code']).toBe('auth/email-taken');
     expect((await set(claim)).status).toBe(201);

@@ -33,7 +33,9 @@ describe('guesses at one account', () => {
     const refused = await house.call('POST', '/api/auth/login', { json });
     expect([refused.status, refused.json['code']]).toEqual([429, 'request/rate-limited']);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect((await house.call('POST', '/api/auth/login', { json: { ...json, email: 'bob@example.org' } })).status).toBe(200);
+    expect((await house.call('POST', '/api/auth/login', { json: { ...json, email: 'bob@example.org' } })).status).toBe(
+      200,
+    );
     house.clock.turn(Number(refused.headers.get('retry-after')) * 1000);
     expect((await house.call('POST', '/api/auth/login', { json })).status).toBe(200);
   });
@@ -45,7 +47,11 @@ describe('guesses at one account', () => {
     for (const [round, email] of spellings.entries()) {
       expect((await guess(house, email, { junk: round, name: `n${round}` })).status, email).toBe(429);
     }
-    for (const headers of [{ 'x-forwarded-for': '203.0.113.7' }, { 'x-request-id': 'fresh' }, { 'user-agent': 'other' }]) {
+    for (const headers of [
+      { 'x-forwarded-for': '203.0.113.7' },
+      { 'x-request-id': 'fresh' },
+      { 'user-agent': 'other' },
+    ]) {
       const json = { email: 'ada@example.org', password: 'a wrong password' };
       expect((await house.call('POST', '/api/auth/login?fresh=1', { json, headers })).status).toBe(429);
     }
@@ -58,7 +64,8 @@ describe('guesses at one account', () => {
     const { access_token: token } = await register(house.call, 'ada@example.org');
     const json = { currentPassword: 'a wrong password', newPassword: 'a new password' };
     const statuses: number[] = [];
-    for (let round = 0; round < 6; round++) statuses.push((await house.call('POST', '/api/auth/password', { token, json })).status);
+    for (let round = 0; round < 6; round++)
+      statuses.push((await house.call('POST', '/api/auth/password', { token, json })).status);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
     const move = { email: 'eve@example.org', currentPassword: PASSWORD };
     expect((await house.call('PATCH', '/api/auth/me', { token, json: move })).status).toBe(429);
@@ -92,7 +99,11 @@ describe('the hasher', () => {
     await using house = await openAuth({ hasher: { ...plainHasher(), hash: busy, verify: busy } });
     for (const path of ['/api/auth/login', '/api/auth/register']) {
       const answer = await house.call('POST', path, { json: { email: 'a@example.org', password: PASSWORD } });
-      expect([answer.status, answer.json['code'], answer.headers.get('retry-after')]).toEqual([503, 'server/busy', '2']);
+      expect([answer.status, answer.json['code'], answer.headers.get('retry-after')]).toEqual([
+        503,
+        'server/busy',
+        '2',
+      ]);
     }
     expect(house.faults).toEqual([]);
   });
@@ -124,7 +135,9 @@ describe('the hasher', () => {
     await using house = await openAuth();
     await register(house.call, 'ada@example.org');
     await house.database.write((tx) => tx.run(sql`UPDATE users SET password_hash = ${`outdated$${PASSWORD}`}`));
-    const login = await house.call('POST', '/api/auth/login', { json: { email: 'ada@example.org', password: PASSWORD } });
+    const login = await house.call('POST', '/api/auth/login', {
+      json: { email: 'ada@example.org', password: PASSWORD },
+    });
     expect(login.status).toBe(200);
     const [row] = await house.database.read.values<[string]>(sql`SELECT password_hash FROM users`);
     expect(row?.[0]).toBe(`plain$${PASSWORD}`);

@@ -12,7 +12,8 @@ const refresh = async (house: AuthHouse, refresh_token: string) => {
   const answer = await house.call('POST', '/api/auth/refresh', { json: { refresh_token } });
   return { status: answer.status, tokens: answer.json as unknown as Tokens };
 };
-const statusOfMe = async (house: AuthHouse, token: string) => (await house.call('GET', '/api/auth/me', { token })).status;
+const statusOfMe = async (house: AuthHouse, token: string) =>
+  (await house.call('GET', '/api/auth/me', { token })).status;
 
 describe('an access token', () => {
   test('ends after fifteen minutes, also when it was seen before', async () => {
@@ -30,7 +31,8 @@ describe('an access token', () => {
     const [ada, bob] = [await register(house.call, 'ada@example.org'), await register(house.call, 'bob@example.org')];
     const exp = Math.floor(house.clock.now() / 1000) + 900;
     const claims = (await house.accessTokens.verify(ada.access_token)) ?? { sub: '', sid: '', epoch: 0, exp: 0 };
-    const status = async (changes: object) => statusOfMe(house, await house.accessTokens.sign({ ...claims, exp, ...changes }));
+    const status = async (changes: object) =>
+      statusOfMe(house, await house.accessTokens.sign({ ...claims, exp, ...changes }));
     expect(await status({})).toBe(200);
     expect(await status({ sub: bob.user.id })).toBe(401);
     expect(await status({ sid: 'unknown' })).toBe(401);

@@ -30,7 +30,13 @@ export async function openAuth(options: AuthHouseOptions = {}) {
   const faults: unknown[] = [];
   const told: { name: EventName; event: unknown }[] = [];
   const events = createEvents((error) => faults.push(error));
-  for (const name of ['auth/token-reused', 'auth/sessions-revoked', 'users/created', 'users/changed', 'users/deleted'] as const) {
+  for (const name of [
+    'auth/token-reused',
+    'auth/sessions-revoked',
+    'users/created',
+    'users/changed',
+    'users/deleted',
+  ] as const) {
     events.on(name, (event) => void told.push({ name, event }));
   }
   const limiter = memoryRateLimiter(clock);
@@ -91,13 +97,19 @@ export async function openAuth(options: AuthHouseOptions = {}) {
       if (token !== undefined) sent.set('authorization', `Bearer ${token}`);
       if (json !== undefined) sent.set('content-type', 'application/json');
       if (form !== undefined) sent.set('content-type', 'application/x-www-form-urlencoded');
-      const body = json !== undefined ? JSON.stringify(json) : form !== undefined ? new URLSearchParams(form).toString() : null;
+      const body =
+        json !== undefined ? JSON.stringify(json) : form !== undefined ? new URLSearchParams(form).toString() : null;
       if (body !== null) sent.set('content-length', String(Buffer.byteLength(body)));
       const request = new Request(`http://localhost${path}`, { method, headers: sent, body });
       const response = await gate(request, { peerAddress: address, isSecure: false, keepOpen: () => undefined });
       const text = await response.text();
       if (response.status === 500) throw new Error(`${method} ${path} met a bug`, { cause: faults.at(-1) });
-      return { status: response.status, headers: response.headers, text, json: text.startsWith('{') ? JSON.parse(text) : {} };
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        json: text.startsWith('{') ? JSON.parse(text) : {},
+      };
     },
     async [Symbol.asyncDispose]() {
       await auth.stop?.();

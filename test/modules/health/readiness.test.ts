@@ -5,7 +5,11 @@ import { fakeClock, recordingLog } from '../../support/fakes.ts';
 
 const SECRET = 'postgres://user:hunter2@db';
 
-function check(name: string, status: HealthStatus['status'] | Error, isVital = false): HealthCheck & { readonly runs: () => number } {
+function check(
+  name: string,
+  status: HealthStatus['status'] | Error,
+  isVital = false,
+): HealthCheck & { readonly runs: () => number } {
   let runs = 0;
   return {
     name,
@@ -76,6 +80,9 @@ describe('readiness', () => {
     const hanging: HealthCheck = { name: 'hanging', isVital: true, run: () => new Promise(() => undefined) };
     const result = await open([hanging, check('b', 'ok')]).ready();
     expect(result.status).toBe('down');
-    expect(result.checks).toMatchObject([{ name: 'hanging', status: 'down', detail: 'no answer in time' }, { name: 'b', status: 'ok' }]);
+    expect(result.checks).toMatchObject([
+      { name: 'hanging', status: 'down', detail: 'no answer in time' },
+      { name: 'b', status: 'ok' },
+    ]);
   });
 });

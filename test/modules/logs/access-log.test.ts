@@ -15,8 +15,25 @@ describe('the access log', () => {
     await gate.send('GET', '/own/a-name-somebody-gave?token=hunter2', { as: 'ann', headers: { 'x-request-id': 'r1' } });
     await gate.send('GET', '/nowhere/hunter2', { headers: { 'user-agent': 'hunter2', referer: 'hunter2' } });
     expect(log.lines.map(({ fields }) => fields)).toEqual([
-      { msg: 'request', method: 'GET', route: '/own/:id', status: 200, durationMs: expect.any(Number), requestId: 'r1', address: '192.0.2.1', userId: 'ann' },
-      { msg: 'request', method: 'GET', route: 'none', status: 404, durationMs: expect.any(Number), requestId: expect.any(String), address: '192.0.2.1' },
+      {
+        msg: 'request',
+        method: 'GET',
+        route: '/own/:id',
+        status: 200,
+        durationMs: expect.any(Number),
+        requestId: 'r1',
+        address: '192.0.2.1',
+        userId: 'ann',
+      },
+      {
+        msg: 'request',
+        method: 'GET',
+        route: 'none',
+        status: 404,
+        durationMs: expect.any(Number),
+        requestId: expect.any(String),
+        address: '192.0.2.1',
+      },
     ]);
     expect(JSON.stringify(log.lines)).not.toContain('hunter2');
   });
@@ -24,14 +41,16 @@ describe('the access log', () => {
   test('cannot be forged by anything a client sends', async () => {
     const { log, gate } = open();
     const forged = '","level":"error","x":"';
-    for (const headers of [{ 'x-request-id': forged }, { 'x-request-id': 'a\\' }, { 'user-agent': forged }]) await gate.send('GET', '/open', { headers });
+    for (const headers of [{ 'x-request-id': forged }, { 'x-request-id': 'a\\' }, { 'user-agent': forged }])
+      await gate.send('GET', '/open', { headers });
     await gate.send('GET', `/own/${encodeURIComponent(forged)}`, { as: 'ann' });
     expect(log.lines).toHaveLength(4);
     for (const { fields } of log.lines) expect(fields).not.toHaveProperty('level');
   });
 
   test('the callers that exist have ids which JSON would not escape', () => {
-    for (const caller of [callerOf('ann'), callerOf('server')]) expect(JSON.stringify(caller?.id)).toBe(`"${caller?.id}"`);
+    for (const caller of [callerOf('ann'), callerOf('server')])
+      expect(JSON.stringify(caller?.id)).toBe(`"${caller?.id}"`);
   });
 });
 
@@ -42,8 +61,12 @@ describe('the metrics of requests', () => {
     await gate.send('GET', '/own/1');
     await gate.send('GET', '/own/2');
     const text = metrics.render();
-    expect(text).toContain('bunkhouse_http_request_duration_seconds_count{method="GET",route="/open",status="200"} 3\n');
-    expect(text).toContain('bunkhouse_http_request_duration_seconds_count{method="GET",route="/own/:id",status="401"} 2\n');
+    expect(text).toContain(
+      'bunkhouse_http_request_duration_seconds_count{method="GET",route="/open",status="200"} 3\n',
+    );
+    expect(text).toContain(
+      'bunkhouse_http_request_duration_seconds_count{method="GET",route="/own/:id",status="401"} 2\n',
+    );
     expect(text).toContain('le="+Inf"} 3\n');
   });
 

@@ -1,0 +1,69 @@
+import type { Bus, BusListener, PresenceStore } from '../ports/bus.ts';
+
+/** A bus that may be out of reach. */
+export interface RemoteBus extends Bus {
+  readonly isUp: boolean;
+}
+
+/**
+ * A shared bus, and that of this process while the shared one is out of reach: clients of one machine go on talking. The two
+ * have different epochs, so everybody who could have missed something on the way over is told.
+ */
+export function fallbackBus(remote: RemoteBus, local: Bus): Bus {
+  const current = () => (remote.isUp ? remote : local);
+  let listener: BusListener | null = null;
+
+  const presence: PresenceStore = {
+    join: (topic, member) => current().presence.join(topic, member),
+    // The connection may have joined on either side of an outage.
+    async leave(topic, client) {
+      await local.presence.leave(topic, client);
+      if (remote.isUp) await remote.presence.leave(topic, client);
+    },
+    touch: (entries) => current().presence.touch(entries),
+    list: (topic) => current().presence.list(topic),
+    count: (topic) => current().presence.count(topic),
+  };
+
+  return {
+    presence,
+    listen(heard) {
+      listener = heard;
+      remote.listen(heard);
+      local.listen({
+        ...heard,
+        onPublication: (...delivery) => {
+          if (!remote.isUp) heard.onPublication(...delivery);
+        },
+      });
+    },
+    publish: (topic, draft, key) => current().publish(topic, draft, key),
+    async subscribe(topic) {
+      const here = await local.subscribe(topic);
+      try {
+        return await remote.subscribe(topic);
+      } catch (error) {
+        // It will be listened to from when the shared bus is back.
+        if (remote.isUp) throw error;
+        return here;
+      }
+    },
+    unsubscribe(topic) {
+      remote.unsubscribe(topic);
+      local.unsubscribe(topic);
+    },
+    history: (topic, query) => current().history(topic, query),
+    async signal(signal) {
+      try {
+        await remote.signal(signal);
+      } catch {
+        // The other machines cannot be told; this one must obey all the same.
+        listener?.onSignal(signal);
+      }
+    },
+    ping: () => remote.ping(),
+    async close() {
+      await Promise.all([remote.close(), local.close()]);
+    },
+  };
+}
