@@ -81,7 +81,7 @@ export function fromStatus(status: number, hasStream: boolean): RemoteError {
   if (status === 401 || status === 403) return new RemoteError('denied', code);
   if (status === 429) return new RemoteError('overloaded', code);
   if (status >= 500) return new RemoteError('failing', code);
-  if (hasStream && status < 500) return new RemoteError('lost', code);
+  if (hasStream) return new RemoteError('lost', code);
   if (status === 404) return new RemoteError('missing', code);
   return new RemoteError('protocol', code);
 }
@@ -111,7 +111,6 @@ export function fromStatementError({ code, message }: { readonly code?: string; 
     case 'BLOCKED':
       return new RemoteError('denied', code);
   }
-  if (/not authorized|permission/i.test(message) && code === undefined) return new RemoteError('denied');
   return new LibsqlError(message, code?.startsWith('SQLITE_') ? code : 'SQLITE_ERROR', code);
 }
 

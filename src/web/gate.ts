@@ -77,7 +77,11 @@ export function createGate(options: GateOptions): Gate {
     }
   };
 
-  async function finishLater(answered: Promise<Response>, request: Request, context: RequestContext): Promise<Response> {
+  async function finishLater(
+    answered: Promise<Response>,
+    request: Request,
+    context: RequestContext,
+  ): Promise<Response> {
     let response: Response;
     try {
       response = await answered;

@@ -14,9 +14,14 @@ describe.skipIf(!hasRedis)('two processes that share a Redis', () => {
   beforeAll(async () => {
     redis = await startRedis();
     const first = await startServer({ env: { ...env, REDIS_URL: redis.url } });
-    servers = [first, await startServer({ env: { ...env, REDIS_URL: redis.url, DATABASE_URL: `file:${first.dataDir}/main.db` } })];
+    servers = [
+      first,
+      await startServer({ env: { ...env, REDIS_URL: redis.url, DATABASE_URL: `file:${first.dataDir}/main.db` } }),
+    ];
     for (const { url } of servers) {
-      await eventually(async () => (await createClient(url)('GET', '/health/ready')).text.includes('{"name":"bus","status":"ok"'));
+      await eventually(async () =>
+        (await createClient(url)('GET', '/health/ready')).text.includes('{"name":"bus","status":"ok"'),
+      );
     }
   });
   afterAll(async () => {
@@ -36,7 +41,9 @@ describe.skipIf(!hasRedis)('two processes that share a Redis', () => {
     }
     for (const client of clients) {
       await eventually(() => publicationsOf(client, 'public.x').length === 20);
-      expect(publicationsOf(client, 'public.x').map(({ data }) => data)).toEqual(Array.from({ length: 20 }, (_, index) => index));
+      expect(publicationsOf(client, 'public.x').map(({ data }) => data)).toEqual(
+        Array.from({ length: 20 }, (_, index) => index),
+      );
     }
   });
 
@@ -54,16 +61,23 @@ describe.skipIf(!hasRedis)('two processes that share a Redis', () => {
   test('the clients of a killed process go on with the other one, without a loss', async () => {
     const victim = await startServer({ env: { ...env, REDIS_URL: redis.url } });
     const url = `${victim.url.replace('http', 'ws')}/connection/websocket`;
-    const publish = (data: unknown) => createClient(at(0))('POST', '/api/sockets/publish', { token: SERVER_KEY, json: { topic: 'public.k', data } });
-    await eventually(async () => (await createClient(victim.url)('GET', '/health/ready')).text.includes('{"name":"bus","status":"ok"'));
+    const publish = (data: unknown) =>
+      createClient(at(0))('POST', '/api/sockets/publish', { token: SERVER_KEY, json: { topic: 'public.k', data } });
+    await eventually(async () =>
+      (await createClient(victim.url)('GET', '/health/ready')).text.includes('{"name":"bus","status":"ok"'),
+    );
     const client = await connectCentrifugo(url);
-    const { subscribe } = (await client.ask({ subscribe: { channel: 'public.k' } })) as { subscribe: { epoch: string } };
+    const { subscribe } = (await client.ask({ subscribe: { channel: 'public.k' } })) as {
+      subscribe: { epoch: string };
+    };
     await publish(1);
     await eventually(() => publicationsOf(client, 'public.k').length === 1);
     await victim.kill();
     await publish(2);
     const again = await connectCentrifugo(websocket(1));
-    const reply = await again.ask({ subscribe: { channel: 'public.k', recover: true, epoch: subscribe.epoch, offset: 1 } });
+    const reply = await again.ask({
+      subscribe: { channel: 'public.k', recover: true, epoch: subscribe.epoch, offset: 1 },
+    });
     expect(reply).toMatchObject({ subscribe: { recovered: true, publications: [{ data: 2, offset: 2 }] } });
     await victim[Symbol.asyncDispose]();
   });

@@ -144,6 +144,26 @@ describe('ended logins', () => {
   });
 });
 
+test('signing out everywhere, a new password and a change of rights raise the epoch of the user’s tokens', async () => {
+  await using house = await openAuth();
+  const { user } = await register(house.call, 'ada@example.org');
+  const epoch = async () =>
+    (await house.database.read.values<[number]>(sql`SELECT token_epoch FROM users WHERE id = ${user.id}`))[0]?.[0];
+  const login = async (password?: string) => (await signIn(house.call, 'ada@example.org', password)).access_token;
+  expect(await epoch()).toBe(0);
+  await house.call('POST', '/api/auth/logout', { token: await login(), json: { everywhere: true } });
+  expect(await epoch()).toBe(1);
+  const json = { currentPassword: PASSWORD, newPassword: 'a new password' };
+  await house.call('POST', '/api/auth/password', { token: await login(), json });
+  expect(await epoch()).toBe(2);
+  await house.database.write((tx) => tx.run(sql`UPDATE users SET role = 'admin'`));
+  await register(house.call, 'root@example.org');
+  await house.database.write((tx) => tx.run(sql`UPDATE users SET role = 'admin'`));
+  const token = await login('a new password');
+  await house.call('PATCH', `/api/users/${user.id}`, { token, json: { role: 'user' } });
+  expect(await epoch()).toBe(3);
+});
+
 describe('what is told', () => {
   test('every ended login, new, changed and deleted account is an event', async () => {
     await using house = await openAuth();

@@ -6,7 +6,9 @@ import { requestFor } from '../gateway/request.ts';
 import { sampleModule } from './sample.ts';
 
 const docs = createDocs({ version: '1.2.3', openFile: openStaticFile, modules: () => [sampleModule(), docs] });
-const app = new Elysia().onError(({ error }) => new Response(String(error), { status: 418 })).use([docs.routes ?? []].flat());
+const app = new Elysia()
+  .onError(({ error }) => new Response(String(error), { status: 418 }))
+  .use([docs.routes ?? []].flat());
 const get = (path: string, init?: RequestInit) => app.handle(requestFor(path, init));
 
 describe('Swagger UI', () => {
