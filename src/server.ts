@@ -12,6 +12,7 @@ import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
 import { redisBus } from './drivers/redis-bus.ts';
+import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
 import { openStaticFile } from './drivers/static-files.ts';
 import { createEvents } from './kernel/events.ts';
@@ -98,7 +99,12 @@ export async function createServer(config: Config): Promise<Server> {
   });
   const database = databases.main;
   const store = diskObjectStore({ root: objectsDir });
-  const limiter = memoryRateLimiter(clock);
+  const onRedisFault = (error: unknown) => log.warn({ err: error }, 'Redis cannot be reached');
+  const localLimiter = memoryRateLimiter(clock);
+  const sharedLimiter = config.redisUrl
+    ? redisRateLimiter({ url: config.redisUrl, local: localLimiter, onFault: onRedisFault })
+    : null;
+  const limiter = sharedLimiter ?? localLimiter;
   const policies = {
     default: config.rateLimit && { name: 'default', ...config.rateLimit },
     auth: config.rateLimitAuth && { name: 'auth', ...config.rateLimitAuth },
@@ -143,7 +149,7 @@ export async function createServer(config: Config): Promise<Server> {
         redisBus({
           url: config.redisUrl,
           clock,
-          onFault: (error) => log.warn({ err: error }, 'Redis cannot be reached'),
+          onFault: onRedisFault,
           onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
         }),
         localBus,
@@ -221,6 +227,7 @@ export async function createServer(config: Config): Promise<Server> {
   });
 
   lifecycle.add({ name: 'log', stop: () => log.flush() });
+  if (sharedLimiter) lifecycle.add({ name: 'shared rate limits', stop: () => sharedLimiter.close() });
   lifecycle.add({
     name: 'database',
     start: async () => {

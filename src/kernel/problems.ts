@@ -59,6 +59,11 @@ export const storageProblems = defineProblems('storage', {
 export const databaseProblems = defineProblems('database', {
   busy: { status: 503, title: 'Database busy', detail: 'Another process holds the database. Try again shortly.' },
   unavailable: { status: 503, title: 'Database unavailable', detail: 'The database cannot be reached right now.' },
+  'unknown-outcome': {
+    status: 503,
+    title: 'Outcome unknown',
+    detail: 'The database did not confirm the change: it may or may not have been kept. Look before repeating it.',
+  },
   full: { status: 507, title: 'Database full', detail: 'There is no room left to store this. Nothing was kept.' },
   conflict: { status: 409, title: 'Conflict', detail: 'This clashes with something that exists already.' },
   'read-only': { status: 503, title: 'Database read-only', detail: 'The database cannot be written to right now.' },

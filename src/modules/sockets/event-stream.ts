@@ -87,7 +87,10 @@ export async function openEventStream(host: Host, { caller, connect, signal }: E
   const body = openBody(host, connection, signal);
   if (owner && !connection.adopt(owner, found?.expiresAt ?? Number.POSITIVE_INFINITY))
     connection.end(DISCONNECTS.tooMany);
-  const results = await attachAll(host, connection, topics);
+  const results = await attachAll(host, connection, topics).catch((error: unknown) => {
+    connection.end(DISCONNECTS.internal);
+    throw error;
+  });
   const name = { client: connection.id, version: host.version, ping: host.limits.pingMs / 1000 };
   connection.begin(toEvent(`{"connect":${JSON.stringify(name).slice(0, -1)},"subs":{${results.join(',')}}}}`));
   return new Response(body, {
@@ -130,13 +133,15 @@ async function admit(host: Host, caller: Caller | null, wanted: Wanted): Promise
 async function attachAll(host: Host, connection: EventStreamConnection, topics: Wanted): Promise<string[]> {
   const results: string[] = [];
   for (const [topic, since] of topics) {
+    // The client may have gone while the topic before was looked up.
+    if (connection.isEnded) break;
     const subscription = new EventSubscription({ connection, topic, encoder: eventEncoder, isServerSide: true });
     connection.subscriptions.set(topic, subscription);
     await host.hub.attach(subscription, since, (attached) => {
       const result = subscribeResult(attached, since !== null, subscription.expiresAt, host.clock.now());
       results.push(`${JSON.stringify(topic)}:${result}`);
     });
-    if (host.access.hasPresence(topic)) await host.presence.join(topic, memberOf(connection));
+    if (host.access.hasPresence(topic) && !connection.isEnded) await host.presence.join(topic, memberOf(connection));
   }
   return results;
 }

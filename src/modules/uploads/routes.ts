@@ -3,7 +3,16 @@ import { isUuid, toBase64Url } from '../../kernel/ids.ts';
 import { accessProblems, requestProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
-import { BINARY, binaryResponse, ListQuery, listOf, multipartBody, Problem, rawBody } from '../../web/schemas.ts';
+import {
+  BINARY,
+  binaryResponse,
+  ListQuery,
+  listOf,
+  multipartBody,
+  OPTIONAL_SIGN_IN,
+  Problem,
+  rawBody,
+} from '../../web/schemas.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
 import { uploadProblems } from './problems.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
@@ -117,6 +126,7 @@ export function uploadRoutes(service: UploadService) {
       detail: {
         tags,
         operationId: 'getFile',
+        security: OPTIONAL_SIGN_IN,
         summary: 'Describe a file',
         description: 'Public files need no sign-in.',
       },
@@ -151,6 +161,7 @@ export function uploadRoutes(service: UploadService) {
         detail: {
           tags,
           operationId: 'downloadFile',
+          security: OPTIONAL_SIGN_IN,
           summary: 'Download a file',
           description:
             'Understands HEAD, Range, If-Range and the preconditions of RFC 9110. Public files need no sign-in.',

@@ -211,3 +211,30 @@ test('tokens are in no log line', async () => {
   await client.until(({ id }) => id === 9);
   expect(JSON.stringify(house.log.lines)).not.toContain(token);
 });
+
+test('an event stream that nobody reads is closed at one mebibyte of backlog, too', async () => {
+  await using house = await openSockets();
+  const subs = encodeURIComponent('{"subs":{"public.flood":{}}}');
+  const socket = connect(house.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(`GET /connection/uni_sse?cf_connect=${subs} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.pause();
+  const data = 'x'.repeat(32 * 1024);
+  await eventually(async () => {
+    for (let index = 0; index < 8; index++) await house.publish('public.flood', data);
+    return (await total(house)) === 0;
+  });
+  expect(house.metrics.render()).toContain('bunkhouse_socket_closes_total{wire="sse",code="3008"} 1');
+  socket.destroy();
+});
+
+test('an event stream whose client has gone is forgotten', async () => {
+  await using house = await openSockets();
+  const cancel = new AbortController();
+  const response = await fetch(`${house.url}/connection/uni_sse`, { signal: cancel.signal });
+  await eventually(async () => (await total(house)) === 1);
+  cancel.abort();
+  await eventually(async () => (await total(house)) === 0);
+  expect(response.status).toBe(200);
+});
