@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { core } from './core/index.ts';
+import { database } from './database/index.ts';
 import type { Area } from './harness/area.ts';
 import { describeRun } from './harness/machine.ts';
 import { type Options, readOptions, USAGE } from './harness/options.ts';
@@ -10,7 +11,7 @@ import { writeSection } from './harness/results-file.ts';
 import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
 
-const AREAS: readonly Area[] = [core];
+const AREAS: readonly Area[] = [core, database];
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

@@ -23,7 +23,8 @@ export async function serve(env: Environment): Promise<void> {
     signals += 1;
     if (signals > 1) process.exit(1);
     server.log.info({ signal }, 'shutting down');
-    server.stop().then(() => process.exit(0));
+    // SIGTERM comes from a supervisor, whose load balancer polls; Ctrl-C from a person, who waits.
+    server.stop(signal === 'SIGTERM' ? NOTICE_MS : 0).then(() => process.exit(0));
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -37,6 +38,9 @@ export async function serve(env: Environment): Promise<void> {
     fail(error);
   }
 }
+
+/** How long readiness says 503 before the listener closes, in milliseconds. */
+const NOTICE_MS = 500;
 
 function fail(error: unknown): never {
   process.stderr.write(`bunkhouse: ${error instanceof Error ? error.message : 'the server could not start'}\n`);

@@ -49,8 +49,10 @@ import type { Module } from './web/module.ts';
 export interface Server {
   /** Starts everything in order. @returns where it listens and, while there is no admin, the one-time set-up link. */
   start(): Promise<{ readonly url: string; readonly setUpUrl: string | null }>;
-  /** Ready says 503, no new connection is taken, running requests finish, everything closes. Never rejects. */
-  stop(): Promise<void>;
+  /**
+   * Ready says 503; after `noticeMs` no new connection is taken, running requests finish, everything closes. Never rejects.
+   */
+  stop(noticeMs?: number): Promise<void>;
   readonly log: Logger;
   /** The OpenAPI document of what is mounted. */
   document(): Promise<object>;
@@ -91,7 +93,7 @@ export async function createServer(config: Config): Promise<Server> {
   let setUpToken: string | null = null;
   let listener: BunServer | null = null;
   const publicUrl = () =>
-    config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${config.host}:${config.port}`;
+    config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${bracketed(config.host)}:${config.port}`;
 
   const databases = await openDatabases(databaseLocations(config), {
     log,
@@ -290,11 +292,18 @@ export async function createServer(config: Config): Promise<Server> {
       log.info({ url, version: VERSION, servers: served.map(({ name }) => name) }, 'listening');
       return { url, setUpUrl: setUpToken === null ? null : `${url}/setup#token=${setUpToken}` };
     },
-    async stop() {
+    async stop(noticeMs = 0) {
       isDraining = true;
+      // So long a load balancer has to see that the server is no longer ready.
+      if (noticeMs > 0) await new Promise((resolve) => setTimeout(resolve, noticeMs));
       await lifecycle.stop();
     },
   };
+}
+
+/** An IPv6 address as it stands in a URL. */
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function isPretty(config: Config): boolean {

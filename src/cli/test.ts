@@ -5,6 +5,9 @@ import { type Command, CommandError } from './command.ts';
 /** What some tests need beside Bun: the program, and the Debian package it comes from. */
 const SERVICES = [{ program: 'chromium', aptPackage: 'chromium' }] as const;
 
+/** For one test, in milliseconds; those that start servers and browsers need more than the default on a busy machine. */
+const TEST_TIMEOUT_MS = 30_000;
+
 export const testCommand: Command = {
   summary: 'Run the tests',
   help: `Usage: bunkhouse test [arguments of "bun test"]
@@ -21,7 +24,7 @@ missing is named and the tests that need it are skipped, but never with CI=true:
       process.stderr.write(`bunkhouse: ${message}\n`);
     }
     const root = join(import.meta.dirname, '../..');
-    const child = Bun.spawn([process.execPath, 'test', ...args], {
+    const child = Bun.spawn([process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...args], {
       cwd: root,
       stdio: ['inherit', 'inherit', 'inherit'],
     });

@@ -45,10 +45,11 @@ function setting<Value, Default extends string | undefined>(
 }
 
 export function text<Default extends string | undefined = undefined>(
-  options: SettingOptions<Default> & { readonly minLength?: number },
+  options: SettingOptions<Default> & { readonly minLength?: number; readonly pattern?: RegExp },
 ) {
-  const { minLength = 0 } = options;
+  const { minLength = 0, pattern } = options;
   return setting(options, (value) => {
+    if (pattern && !pattern.test(value)) throw new ValueFault('has not the right form');
     if (value.length < minLength) throw new ValueFault(`needs at least ${minLength} characters`);
     return value;
   });

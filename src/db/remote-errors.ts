@@ -128,11 +128,7 @@ function toProblem(error: RemoteError): AppError {
     case 'overloaded':
       return databaseProblems.create('busy', { cause: error, retryAfterSeconds: 1 });
     case 'unknown-outcome':
-      return databaseProblems.create('unavailable', {
-        cause: error,
-        detail: 'The database did not confirm the change: it may or may not have been kept. Look before repeating it.',
-        retryAfterSeconds: 1,
-      });
+      return databaseProblems.create('unknown-outcome', { cause: error, retryAfterSeconds: 1 });
     default:
       return databaseProblems.create('unavailable', { cause: error, retryAfterSeconds: 1 });
   }

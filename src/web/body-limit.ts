@@ -1,10 +1,11 @@
 import { AppError } from '../kernel/errors.ts';
 import { requestProblems } from '../kernel/problems.ts';
+import { isNestedTooDeeply } from './json-depth.ts';
 import type { RouteEntry } from './route-table.ts';
 
 /**
- * Checks the body that a route's parser is about to read: its declared size, then its content type. A body of undeclared size is
- * read here, no further than the limit.
+ * Checks the body that a route's parser is about to read: its declared size, then its content type. JSON, and a body of undeclared
+ * size, is read here, no further than the limit, and JSON that is nested beyond reason is refused.
  * @returns the request to hand on; the same one unless the body had to be read.
  */
 export function limitBody(request: Request, route: RouteEntry, maxBytes: number): Request | Promise<Request> {
@@ -23,10 +24,11 @@ export function limitBody(request: Request, route: RouteEntry, maxBytes: number)
     // Media types are the same in any case (RFC 9110 §8.3.1); the parser knows one.
     if (!sent.startsWith(route.consumes)) request.headers.set('content-type', route.consumes);
   }
-  return declared === null ? readBounded(request, maxBytes) : request;
+  const isJson = route.consumes === 'application/json';
+  return declared === null || isJson ? readBounded(request, maxBytes, isJson) : request;
 }
 
-async function readBounded(request: Request, maxBytes: number): Promise<Request> {
+async function readBounded(request: Request, maxBytes: number, isJson: boolean): Promise<Request> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   try {
@@ -39,8 +41,12 @@ async function readBounded(request: Request, maxBytes: number): Promise<Request>
     // The client went away or its chunks are broken: no fault of ours.
     throw error instanceof AppError ? error : requestProblems.create('malformed', { cause: error });
   }
+  const body = Buffer.concat(chunks);
+  if (isJson && isNestedTooDeeply(body)) {
+    throw requestProblems.create('malformed-json', { detail: 'The body is nested too deeply.' });
+  }
   const { url, method, headers, signal } = request;
-  return new Request(url, { method, headers, signal, body: new Blob(chunks) });
+  return new Request(url, { method, headers, signal, body });
 }
 
 /** The body stays unread, so the connection cannot carry another request. */

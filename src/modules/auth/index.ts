@@ -54,7 +54,7 @@ export function createAuth(options: AuthOptions): Auth {
   const accounts = createAccounts({ database, clock, events, hasher });
   const sessions = createSessions({ database, clock, events, accessTokens, successorKey: options.successorKey });
   const service = createAuthService({ accounts, sessions, hasher, limiter, accountPolicy });
-  const setUp = createSetUp({ accounts, admin: options.admin });
+  const setUp = createSetUp({ accounts, log, admin: options.admin });
   const { findStanding } = createAuthReads(database);
 
   const toCookie: AuthRoutesOptions['toCookie'] = async ({ id, userId, epoch, expiresAt }) => {

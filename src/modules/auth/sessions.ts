@@ -70,7 +70,7 @@ export interface Sessions {
   end(sessionId: string, userId: string): Promise<void>;
   /** Ends every login of a user. */
   endAll(userId: string): Promise<void>;
-  /** The login a refresh token belongs to; null when it is unknown. */
+  /** The login a refresh token belongs to; null when it is unknown or spent. */
   findByToken(token: string): Promise<{ readonly id: string; readonly userId: string } | null>;
 }
 
@@ -155,7 +155,8 @@ export function createSessions({ database, clock, events, accessTokens, successo
     },
     async findByToken(token) {
       const found = await findRefreshToken(database.read, hashToken(token));
-      return found ? { id: found.session.id, userId: found.user.id } : null;
+      const isSpent = found?.token.usedAt != null && clock.now() - found.token.usedAt > REPLAY_GRACE_MS;
+      return found && !isSpent ? { id: found.session.id, userId: found.user.id } : null;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { randomToken } from '../../kernel/ids.ts';
+import type { Logger } from '../../ports/logger.ts';
 import type { Accounts } from './accounts.ts';
 import { authProblems } from './problems.ts';
 import type { UserRow } from './store.ts';
@@ -16,19 +17,29 @@ export interface SetUp {
 
 export interface SetUpOptions {
   readonly accounts: Accounts;
+  readonly log: Logger;
   readonly admin: { readonly email: string; readonly password: string } | null;
 }
 
-export function createSetUp({ accounts, admin }: SetUpOptions): SetUp {
+export function createSetUp({ accounts, log, admin }: SetUpOptions): SetUp {
   /** Only the hash is kept: the token itself was shown to the operator. */
   let tokenHash: Buffer | null = null;
+
+  const createFromSettings = async (wanted: NonNullable<SetUpOptions['admin']>): Promise<boolean> => {
+    try {
+      await accounts.createFirstAdmin(wanted);
+      return true;
+    } catch (error) {
+      // Whoever registered that address first must not become admin by it, nor keep the server from starting.
+      if (!authProblems.is(error, 'email-taken')) throw error;
+      log.warn({}, 'ADMIN_EMAIL belongs to an account that is no admin; use the set-up link or "bunkhouse user role"');
+      return false;
+    }
+  };
   return {
     async open() {
       if (await accounts.hasAdmin()) return null;
-      if (admin) {
-        await accounts.createFirstAdmin(admin);
-        return null;
-      }
+      if (admin && (await createFromSettings(admin))) return null;
       const token = randomToken();
       tokenHash = digest(token);
       return token;
