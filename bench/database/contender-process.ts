@@ -1,4 +1,4 @@
-import { contenders } from './contenders.ts';
+import { type Contender, contenders } from './contenders.ts';
 import { type Item, itemOf, SEEDED } from './items.ts';
 import type { Order, Outcome } from './measure.ts';
 
@@ -11,7 +11,7 @@ const TIMED = 100_000;
 const itemIds = Array.from({ length: SEEDED }, (_, number) => itemOf(number).id);
 let nextNumber = SEEDED;
 const order = JSON.parse(Bun.argv[2] ?? '') as Order;
-const contender = await contenders[order.contender]({ directory: order.directory, url: order.url });
+const contender: Contender = await contenders[order.contender]({ directory: order.directory, url: order.url });
 await check();
 await work(order.seconds * WARM_UP_SHARE);
 process.stdout.write(JSON.stringify(await work(order.seconds)));

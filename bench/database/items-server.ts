@@ -13,7 +13,7 @@ import { createEvents } from '../../src/kernel/events.ts';
 import { uuidv7 } from '../../src/kernel/ids.ts';
 import { createKeyring } from '../../src/kernel/keys.ts';
 import { createMetrics } from '../../src/kernel/metrics.ts';
-import { accessProblems, requestProblems } from '../../src/kernel/problems.ts';
+import { requestProblems } from '../../src/kernel/problems.ts';
 import { createAuth } from '../../src/modules/auth/index.ts';
 import { createAccessLog } from '../../src/modules/logs/access-log.ts';
 import { systemClock } from '../../src/ports/clock.ts';
@@ -32,7 +32,7 @@ import { ITEMS_SCHEMA, items } from './items.ts';
 
 const { PORT, DATA_DIR = '.', BUNKHOUSE_SECRET = '' } = process.env;
 /** High enough that every request is counted and none is refused. */
-const UNREACHED_RATE = { limit: 100_000_000, windowMs: 60_000 };
+const UNREACHED_RATE = { count: 100_000_000, windowSeconds: 60 };
 
 const ItemSchema = t.Object({ id: Id, ownerId: Id, title: t.String(), body: t.String(), createdAt: Timestamp });
 const NewItem = t.Object({ title: t.String({ minLength: 1, maxLength: 200 }), body: t.String({ maxLength: 10_000 }) });
@@ -79,7 +79,7 @@ function itemRoutes(database: Database) {
       '/:id',
       async ({ caller, params: { id } }) => {
         const item = await byId(database.read).get({ id });
-        if (item?.ownerId !== caller.id) throw requestProblems.create('no-route');
+        if (item?.ownerId !== caller.id) throw requestProblems.create('not-found');
         return toAnswer(item);
       },
       { signedIn: true, params: t.Object({ id: t.String() }), response: { 200: ItemSchema, 404: Problem } },
