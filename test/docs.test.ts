@@ -53,7 +53,7 @@ describe('the problems', () => {
     const made = new Set<string>();
     for await (const file of glob.scan(join(ROOT, 'src'))) {
       for (const [, code] of read(join('src', file)).matchAll(
-        /[`'"]((?:auth|uploads|request|server|database|storage)\/[a-z-]+)[`'"]/g,
+        /[`'"]((?:auth|uploads|sockets|request|server|database|storage)\/[a-z-]+)[`'"]/g,
       )) {
         made.add(code as string);
       }

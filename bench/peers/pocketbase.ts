@@ -31,7 +31,12 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
   await Bun.write(join(PEER_DIR, '.npmrc'), 'ignore-scripts=true\n');
   const versions = await installPeer('pocketbase', { [PACKAGE]: VERSION });
   const dataDir = join(bench.workDir, 'pocketbase');
-  await run([PROGRAM, 'admin', 'create', ADMIN.email, ADMIN.password, '--dir', dataDir], COMMAND_TIMEOUT_MS);
+  for (const command of [
+    ['migrate', 'up'],
+    ['admin', 'create', ADMIN.email, ADMIN.password],
+  ]) {
+    await run([PROGRAM, ...command, '--dir', dataDir], COMMAND_TIMEOUT_MS);
+  }
   const server = await bench.start({
     name: 'pocketbase',
     // It takes its port from the command line only.

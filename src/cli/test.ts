@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { type Command, CommandError } from './command.ts';
 
 /** What some tests need beside Bun: the program, and the Debian package it comes from. */
-const SERVICES = [{ program: 'chromium', aptPackage: 'chromium' }] as const;
+const SERVICES = [
+  { program: 'chromium', aptPackage: 'chromium' },
+  { program: 'redis-server', aptPackage: 'redis-server' },
+  { program: 'php', aptPackage: 'php-cli' },
+  { program: 'openssl', aptPackage: 'openssl' },
+] as const;
 
 /** For one test, in milliseconds; those that start servers and browsers need more than the default on a busy machine. */
 const TEST_TIMEOUT_MS = 30_000;
