@@ -170,7 +170,9 @@ export async function openReplicaDatabase(options: ReplicaOptions): Promise<Repl
       return value;
     } catch (error) {
       // What it met at the primary another machine may have written, and its caller is going to look for that.
-      const hasMet = !databaseProblems.is(error, 'unavailable') && !databaseProblems.is(error, 'busy');
+      const hasMet = !(['unavailable', 'unknown-outcome', 'busy'] as const).some((name) =>
+        databaseProblems.is(error, name),
+      );
       if (hasMet) await sync.catchUp();
       throw error;
     }

@@ -1,7 +1,8 @@
 import { Database as Sqlite, type Statement } from 'bun:sqlite';
-import { type InArgs, type InStatement, LibsqlError, type ResultSet, type Row } from '@libsql/core/api';
+import type { InStatement, ResultSet } from '@libsql/core/api';
 import { LruMap } from '../kernel/lru.ts';
 import type { ConnectionOptions, Engine, EngineConnection } from './engine.ts';
+import { toBindings, toLibsqlError, toResult } from './engine-values.ts';
 
 /** Bun's own SQLite, prepared statements kept. The default for files: `docs/decisions/embedded-engine.md`. */
 export const sqliteEngine: Engine = {
@@ -51,35 +52,4 @@ function openConnection({ path, isReadOnly }: ConnectionOptions): EngineConnecti
     dataVersion: () => (dataVersion.values()[0] as [number])[0],
     close: () => connection.close(),
   };
-}
-
-function toBindings(args: InArgs | undefined): never[] {
-  if (args === undefined) return [];
-  if (!Array.isArray(args)) throw new LibsqlError('named arguments are not offered', 'UNSUPPORTED');
-  return args.map((value) => {
-    if (typeof value === 'boolean') return value ? 1 : 0;
-    if (value instanceof Date) return value.valueOf();
-    if (value instanceof ArrayBuffer) return new Uint8Array(value);
-    return value;
-  }) as never[];
-}
-
-/** Rows are plain arrays, which is what drizzle maps from. */
-function toResult(columns: string[], rows: unknown[][], rowsAffected: number, lastInsertRowid?: bigint): ResultSet {
-  return {
-    columns,
-    columnTypes: columns.map(() => ''),
-    rows: rows as unknown as Row[],
-    rowsAffected,
-    lastInsertRowid,
-    toJSON: () => ({ columns, rows, rowsAffected }),
-  };
-}
-
-function toLibsqlError(error: unknown): unknown {
-  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return error;
-  if (!error.code.startsWith('SQLITE')) return error;
-  const [base = error.code] = /^SQLITE_[A-Z]+/.exec(error.code) ?? [];
-  const rawCode = 'errno' in error ? Number(error.errno) : undefined;
-  return new LibsqlError(error.message, base, error.code, rawCode, error);
 }

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Caller, ServerCaller, UserCaller } from '../../kernel/caller.ts';
+import type { EventBus } from '../../kernel/events.ts';
 import { LruMap } from '../../kernel/lru.ts';
 import { accessProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -12,6 +13,7 @@ import { type Standing, toAccount } from './store.ts';
 export interface IdentifyOptions {
   readonly database: Database;
   readonly clock: Clock;
+  readonly events: EventBus;
   readonly accessTokens: TokenSigner;
   readonly cookieTokens: TokenSigner;
   readonly serverKey: string | undefined;
@@ -22,14 +24,15 @@ export interface IdentifyOptions {
 interface Verified {
   readonly claims: TokenClaims;
   caller: UserCaller | null;
-  /** The database's version and the time at which `caller` was read. */
+  /** The database's version, what this process had changed, and the time at which `caller` was read. */
   version: number | null;
+  changes: number;
   readAt: number;
 }
 
 /** Verified tokens of each kind that are remembered; about 10 MB when full. */
 const CACHE_SIZE = 10_000;
-/** How long a caller is believed when the database cannot tell whether anything changed. */
+/** How long a caller is believed when the database cannot tell whether another process changed anything. */
 const BLIND_TRUST_MS = 1_000;
 
 const NOBODY: Identity = { caller: null, fault: null };
@@ -38,10 +41,17 @@ const SERVER: ServerCaller = { kind: 'server', id: 'server', role: 'admin' };
 /**
  * Finds out who sends a request: an access token or `SERVER_KEY` as Bearer, or the session cookie. Signatures are checked once
  * per token; whether the login still stands is read again as soon as the database has changed, so that signing out, disabling and
- * a change of role bite at once, in whichever process they were done.
+ * a change of role bite at once, in whichever process they were done. Where the database cannot tell, they bite at once in the
+ * process that did them and within a second elsewhere.
  */
 export function createIdentify(options: IdentifyOptions): (request: Request) => Identity | Promise<Identity> {
-  const { database, clock, accessTokens, cookieTokens, findStanding } = options;
+  const { database, clock, events, accessTokens, cookieTokens, findStanding } = options;
+  let changes = 0;
+  const noteChange = () => {
+    changes++;
+  };
+  for (const name of ['auth/sessions-revoked', 'users/changed', 'users/deleted'] as const) events.on(name, noteChange);
+
   const serverKey = options.serverKey === undefined ? null : Buffer.from(options.serverKey);
   // One for each kind: a token that was good as a cookie is none as Bearer.
   const caches = { bearer: new LruMap<string, Verified>(CACHE_SIZE), cookie: new LruMap<string, Verified>(CACHE_SIZE) };
@@ -54,12 +64,12 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
       cache.delete(token);
       return rejected();
     }
-    const entry = cached ?? { claims, caller: null, version: null, readAt: 0 };
+    const entry = cached ?? { claims, caller: null, version: null, changes: 0, readAt: 0 };
     if (!cached) cache.set(token, entry);
-    const version = database.version();
-    const readAt = clock.now();
+    const [version, seen, readAt] = [database.version(), changes, clock.now()];
     entry.caller = toCaller(await findStanding(claims.sid), claims, via, readAt);
     entry.version = version;
+    entry.changes = seen;
     entry.readAt = readAt;
     return entry.caller ? { caller: entry.caller, fault: null } : rejected();
   };
@@ -69,7 +79,10 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
     const entry = caches[via].get(token);
     if (!entry?.caller || entry.claims.exp * 1000 <= clock.now()) return null;
     const version = database.version();
-    const isCurrent = version === null ? clock.now() - entry.readAt < BLIND_TRUST_MS : version === entry.version;
+    const isCurrent =
+      version === null
+        ? entry.changes === changes && clock.now() - entry.readAt < BLIND_TRUST_MS
+        : version === entry.version;
     return isCurrent ? { caller: entry.caller, fault: null } : null;
   };
 

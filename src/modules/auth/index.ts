@@ -74,6 +74,7 @@ export function createAuth(options: AuthOptions): Auth {
     identify: createIdentify({
       database,
       clock,
+      events,
       accessTokens,
       cookieTokens,
       serverKey: options.serverKey,

@@ -40,7 +40,7 @@ export const TokenAnswerSchema = t.Object(
 
 export const RegisterBody = t.Object({ email: Email, password: NewPassword, name: t.Optional(Name) });
 export const SignInBody = t.Object({
-  email: t.String({ maxLength: 254 }),
+  email: t.String({ maxLength: 1024 }),
   password: Password,
   cookie: t.Optional(t.Boolean({ description: 'Also sets an HttpOnly cookie, for browsers.' })),
 });

@@ -39,6 +39,9 @@ export interface AccountChanges {
   readonly currentPassword?: string | undefined;
 }
 
+/** No account has a longer address; a limiter's key need not be longer. */
+const MAX_EMAIL = 254;
+
 export function createAuthService({
   accounts,
   sessions,
@@ -51,7 +54,7 @@ export function createAuthService({
 
   const limitAccount = (email: string) => {
     if (!accountPolicy) return;
-    const verdict = limiter.take(accountPolicy, `account:${email}`);
+    const verdict = limiter.take(accountPolicy, `account:${email.slice(0, MAX_EMAIL)}`);
     if (!verdict.allowed)
       throw requestProblems.create('rate-limited', { retryAfterSeconds: verdict.retryAfterSeconds });
   };

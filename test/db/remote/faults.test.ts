@@ -214,6 +214,7 @@ describe.skipIf(!server)('a server that goes away under traffic', () => {
     'write ok',
     'read ok',
     'write database/unavailable',
+    'write database/unknown-outcome',
     'read database/unavailable',
     'write database/busy',
   ];
