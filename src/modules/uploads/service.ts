@@ -1,6 +1,7 @@
 import type { Caller } from '../../kernel/caller.ts';
 import type { EventBus } from '../../kernel/events.ts';
 import { uuidv7 } from '../../kernel/ids.ts';
+import { LruMap } from '../../kernel/lru.ts';
 import { accessProblems, storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { ConstraintError, type Database, type Queries } from '../../ports/database.ts';
@@ -23,6 +24,9 @@ export interface UploadServiceOptions {
   /** Called after rows have let go of their objects. */
   readonly onDoomed: () => void;
 }
+
+/** Files whose rows are remembered; about 5 MB when full. */
+const RECENT_FILES = 10_000;
 
 /** Stores one more file of a set. The body is read to its end or the call fails. */
 export type AddFile = (name: string, body: AsyncIterable<Uint8Array>) => Promise<void>;
@@ -74,6 +78,18 @@ export function createUploadService({ database, store, clock, events, log, limit
     limits.userQuotaBytes > 0
       ? quotaLeft(limits, await fileStore.usedBytes(queries, ownerId))
       : Number.POSITIVE_INFINITY;
+
+  const recent = new LruMap<string, { readonly file: FileRecord; readonly version: number }>(RECENT_FILES);
+
+  /** A file as it is now: what was read stays true as long as the database says that nothing has changed. */
+  const findCurrent = async (id: string): Promise<FileRecord | null> => {
+    const version = database.version();
+    const kept = recent.get(id);
+    if (kept && kept.version === version) return kept.file;
+    const file = await fileStore.find(database.read, id);
+    if (file && version !== null) recent.set(id, { file, version });
+    return file;
+  };
 
   /** The caller's own file, or anybody's for an admin; others' files do not exist for a caller. */
   const getOwned = async (queries: Queries, caller: Caller, id: string): Promise<FileRecord> => {
@@ -169,7 +185,7 @@ export function createUploadService({ database, store, clock, events, log, limit
 
     /** A file that the caller may read: their own, a public one, any for an admin. `null` when there is none. */
     async findReadable(caller: Caller | null, id: string): Promise<FileRecord | null> {
-      const file = await fileStore.find(database.read, id);
+      const file = await findCurrent(id);
       return file && (file.visibility === 'public' || (caller && isOwnedBy(file, caller))) ? file : null;
     },
 
