@@ -59,7 +59,9 @@ export interface Server {
 }
 
 /** How long running requests may take to finish while the server stops. */
-const DRAIN_MS = 25_000;
+const DRAIN_MS = 15_000;
+/** How long sockets may take to be told that they should reconnect. */
+const SOCKET_DRAIN_MS = 10_000;
 
 /** Every problem that the house may answer with. */
 export const problemTables = [
@@ -276,12 +278,15 @@ export async function createServer(config: Config): Promise<Server> {
       });
     },
     stop: async () => {
-      await listener?.drain();
+      const late = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref());
+      await Promise.race([listener?.drain(), late]);
+      // What still runs is cut, so that nothing meets a database that is closing.
+      await listener?.stop();
     },
-    stopTimeoutMs: DRAIN_MS,
+    stopTimeoutMs: DRAIN_MS + 2_000,
   });
   // The listener waits for open sockets, so they are closed before it.
-  lifecycle.add({ name: 'open sockets', stop: () => sockets.drain(), stopTimeoutMs: DRAIN_MS });
+  lifecycle.add({ name: 'open sockets', stop: () => sockets.drain(), stopTimeoutMs: SOCKET_DRAIN_MS });
 
   return {
     log,

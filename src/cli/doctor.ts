@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { findPlannedSettings } from '../config/describe.ts';
 import { type Config, loadConfig } from '../config/load.ts';
-import { locations } from '../paths.ts';
+import { diskObjectStore } from '../drivers/disk-object-store.ts';
+import { databaseLocations, locations } from '../paths.ts';
 import { type Command, print, table } from './command.ts';
 import { withDatabase } from './open-database.ts';
 
@@ -22,7 +24,12 @@ Looks at the settings, the data folder, the database and the storage. Exits with
   async run(args) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean', default: false } } });
     const config = loadConfig(process.env);
-    const findings = [...checkSettings(config), await checkFolder(config), await checkDatabase(config)];
+    const findings = [
+      ...checkSettings(config),
+      await checkFolder(config),
+      await checkDatabase(config),
+      await checkStorage(config),
+    ];
     print(values.json, findings, () => table(findings.map(({ level, subject, message }) => [level, subject, message])));
     return findings.some(({ level }) => level === 'fault') ? 1 : 0;
   },
@@ -56,7 +63,22 @@ async function checkFolder(config: Config): Promise<Finding> {
   }
 }
 
+async function checkStorage(config: Config): Promise<Finding> {
+  const { objectsDir } = locations(config);
+  if (!existsSync(objectsDir)) return { level: 'ok', subject: 'storage', message: 'will be created' };
+  try {
+    await diskObjectStore({ root: objectsDir }).check();
+    return { level: 'ok', subject: 'storage', message: 'writable' };
+  } catch {
+    return { level: 'fault', subject: 'storage', message: 'cannot be written to' };
+  }
+}
+
 async function checkDatabase(config: Config): Promise<Finding> {
+  const location = databaseLocations(config).find(({ name }) => name === 'main');
+  if (location?.kind === 'file' && !existsSync(location.path)) {
+    return { level: 'ok', subject: 'database:main', message: 'will be created' };
+  }
   try {
     return await withDatabase(config, async (database) => {
       const [result] = await database.read.values<[string]>(sql`PRAGMA quick_check(1)`);

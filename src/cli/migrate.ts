@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { type Command, print } from './command.ts';
-import { withDatabase } from './open-database.ts';
+import { migrateDatabase, withDatabase } from './open-database.ts';
 
 export const migrateCommand: Command = {
   summary: 'Apply pending migrations',
@@ -15,7 +15,8 @@ changes nothing, when an applied migration was edited or one is out of order.`,
       options: { database: { type: 'string', default: 'main' }, json: { type: 'boolean', default: false } },
     });
     const { database } = values;
-    const applied = await withDatabase(loadConfig(process.env), async (_database, names) => names, database);
+    const config = loadConfig(process.env);
+    const applied = await withDatabase(config, (opened) => migrateDatabase(config, opened), database);
     print(values.json, { database, applied }, () =>
       applied.length === 0 ? [`${database}: up to date`] : applied.map((name) => `${database}: applied ${name}`),
     );

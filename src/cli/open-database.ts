@@ -1,5 +1,5 @@
 import type { Config } from '../config/load.ts';
-import { loadMigrations, migrate } from '../db/migrate.ts';
+import { loadMigrations, migrate, pendingMigrations, readHistory } from '../db/migrate.ts';
 import { openDatabase } from '../db/registry.ts';
 import { databaseLocations, locations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
@@ -7,12 +7,12 @@ import type { Logger } from '../ports/logger.ts';
 import { CommandError } from './command.ts';
 
 /**
- * Runs work on a named database, migrated, and closes it. The server may be running on the same file meanwhile, as far as the
- * engine allows that.
+ * Runs work on a named database as it is, and closes it. The server may be running on the same file meanwhile, as far as the engine
+ * allows that.
  */
 export async function withDatabase<T>(
   config: Config,
-  work: (database: Database, applied: string[]) => Promise<T>,
+  work: (database: Database) => Promise<T>,
   name = 'main',
 ): Promise<T> {
   const location = databaseLocations(config).find((candidate) => candidate.name === name);
@@ -21,13 +21,29 @@ export async function withDatabase<T>(
   const place = location.kind === 'remote' ? { ...location, replicaPath: undefined } : location;
   const database = await openDatabase(place, { log: silentLog });
   try {
-    return await work(
-      database,
-      name === 'main' ? await migrate(database, loadMigrations(), { snapshotDir: locations(config).snapshotDir }) : [],
-    );
+    return await work(database);
   } finally {
     await database.close();
   }
+}
+
+/** Applies what is pending to the main database; others have no migrations of ours. */
+export async function migrateDatabase(config: Config, database: Database): Promise<string[]> {
+  if (database.name !== 'main') return [];
+  return migrate(database, loadMigrations(), { snapshotDir: locations(config).snapshotDir });
+}
+
+/**
+ * Makes sure that the main database can be used: a new one is set up; one that a running server of another version may be
+ * using is not touched.
+ */
+export async function requireMigrated(config: Config, database: Database): Promise<void> {
+  const pending = await pendingMigrations(database, loadMigrations());
+  if (pending.length === 0) return;
+  if ((await readHistory(database)).length > 0) {
+    throw new CommandError('the database is of an older version: run "bunkhouse migrate" first');
+  }
+  await migrateDatabase(config, database);
 }
 
 /** Commands report by their messages and exit codes. */

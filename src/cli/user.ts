@@ -6,7 +6,7 @@ import { createEvents } from '../kernel/events.ts';
 import { type Accounts, createAccounts } from '../modules/auth/index.ts';
 import { systemClock } from '../ports/clock.ts';
 import { type Command, CommandError, print, table } from './command.ts';
-import { withDatabase } from './open-database.ts';
+import { requireMigrated, withDatabase } from './open-database.ts';
 
 const USAGE = `Usage: bunkhouse user create --email E --password-stdin [--name N] [--role user|admin] [--json]
        bunkhouse user list [--json]
@@ -94,7 +94,8 @@ function toRole(text: string | undefined): Role {
 }
 
 function withAccounts<T>(config: Config, work: (accounts: Accounts) => Promise<T>): Promise<T> {
-  return withDatabase(config, (database) => {
+  return withDatabase(config, async (database) => {
+    await requireMigrated(config, database);
     const events = createEvents(() => undefined);
     const hasher = bunPasswordHasher({ concurrency: 1, maxWaiting: 1 });
     return work(createAccounts({ database, clock: systemClock, events, hasher }));

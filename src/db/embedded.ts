@@ -84,36 +84,58 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
     return turnVersion;
   };
 
+  /** Why nothing more may be written; null while all is well. */
+  let fault: unknown = null;
+  const breakDown = (error: unknown, jobs: Iterable<Job>) => {
+    fault ??= error;
+    for (const job of jobs) job.reject(mapDatabaseError(error));
+  };
+
   const drain = async () => {
     while (queue.length > 0) {
       const group = takeGroup(queue);
-      const isMigration = group[0]?.isMigration ?? false;
-      try {
-        // A no-op inside a transaction, so it stands before.
-        if (isMigration) await writer.execute('PRAGMA foreign_keys = OFF');
-        await whenFree(busyTimeoutMs, () => writer.execute('BEGIN IMMEDIATE'));
-      } catch (error) {
-        if (isMigration) await writer.execute('PRAGMA foreign_keys = ON');
-        for (const job of group) job.reject(mapDatabaseError(error));
-        continue;
-      }
-      const done = await runGroup(writer, tx, group);
-      if (isMigration) await writer.execute('PRAGMA foreign_keys = ON');
-      ownVersion++;
-      forgetVersion();
-      // Flushing overlaps with the next group; each writer waits for the flush that began after its commit.
-      const settle = () => {
-        for (const { job, value } of done) job.resolve(value);
-      };
-      if (walSync) {
-        walSync.flush().then(settle, (error) => {
-          for (const { job } of done) job.reject(mapDatabaseError(error));
-        });
-      } else settle();
+      if (fault === null) await runAndFlush(group);
+      else breakDown(fault, group);
     }
     // In the same turn in which the queue was seen empty: a write that comes later starts a new round.
     draining = null;
   };
+
+  const runAndFlush = async (group: readonly Job[]) => {
+    const isMigration = group[0]?.isMigration ?? false;
+    try {
+      // A no-op inside a transaction, so it stands before.
+      if (isMigration) await writer.execute('PRAGMA foreign_keys = OFF');
+      await whenFree(busyTimeoutMs, () => writer.execute('BEGIN IMMEDIATE'));
+    } catch (error) {
+      if (isMigration) await enforceForeignKeys();
+      for (const job of group) job.reject(mapDatabaseError(error));
+      return;
+    }
+    const done = await runGroup(writer, tx, group);
+    if (isMigration) await enforceForeignKeys();
+    ownVersion++;
+    forgetVersion();
+    const settle = () => {
+      for (const { job, value } of done) job.resolve(value);
+    };
+    if (!walSync) return settle();
+    // Flushing overlaps with the next group; each writer waits for the flush that began after its commit. A flush that failed
+    // may have dropped pages for good, and what is written after it could not be recovered past the gap.
+    walSync.flush().then(settle, (error) =>
+      breakDown(
+        error,
+        done.map(({ job }) => job),
+      ),
+    );
+  };
+
+  /** Without it nothing more may be written. */
+  const enforceForeignKeys = () =>
+    writer.execute('PRAGMA foreign_keys = ON').then(
+      () => undefined,
+      (error: unknown) => breakDown(error, []),
+    );
 
   const enqueue = <T>(work: (tx: Queries) => Promise<T>, isMigration: boolean): Promise<T> => {
     if (isClosed) return Promise.reject(databaseProblems.create('unavailable'));
@@ -136,6 +158,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
     ...(isMemory ? {} : { snapshot: (target) => snapshot(engine, path, target, encryptionKey) }),
     version: () => (reader ? readVersion(reader) : ownVersion),
     async ping() {
+      if (fault !== null) throw databaseProblems.create('unavailable', { cause: fault });
       await translated(reader ?? writer)('SELECT 1');
     },
     async close() {

@@ -86,6 +86,11 @@ export async function migrate(
   return pending.map(({ name }) => name);
 }
 
+/** What {@link migrate} would apply. Throws MigrationError as it does. */
+export async function pendingMigrations(database: Database, migrations: readonly Migration[]): Promise<Migration[]> {
+  return findPending(await readHistory(database), migrations);
+}
+
 /** Names and hashes of what was applied, in order; none for a new database. */
 export async function readHistory(database: Database): Promise<[string, string][]> {
   const [table] = await database.read.values(sql`SELECT 1 FROM sqlite_schema WHERE name = 'bunkhouse_migrations'`);

@@ -32,7 +32,8 @@ export function memoryRateLimiter(clock: Clock): RateLimiter {
       const now = clock.now();
       const windowMs = policy.windowSeconds * 1000;
       const intervalMs = windowMs / policy.count;
-      const next = Math.max(allowance.wholeAt, now) + intervalMs;
+      // Never further off than the window: the clock may have been set back.
+      const next = Math.min(Math.max(allowance.wholeAt, now), now + windowMs) + intervalMs;
       const waitMs = next - now - windowMs;
       // Half a millisecond of slack: intervals are fractions that do not add up exactly.
       const allowed = waitMs <= 0.5;

@@ -24,6 +24,8 @@ const CHANNEL = 'bunkhouse:rates';
 const TELL_MS = 200;
 /** Most keys in one message; more are told with the next. */
 const MAX_KEYS = 1_000;
+/** Most keys that wait to be told. */
+const MAX_WAITING = 10_000;
 
 /**
  * Rate limits that machines share. Every verdict is given at once from local counts; what was let through is told to the others a
@@ -37,6 +39,8 @@ export function redisRateLimiter({ url, local, onFault }: RedisRateLimiterOption
   const note = (policy: RatePolicy, key: string, count: number) => {
     const id = `${policy.name}\n${key}`;
     const entry = taken.get(id) ?? { policy, key, count: 0 };
+    // More distinct keys than can be told: what is not told is counted here alone.
+    if (taken.size >= MAX_WAITING && entry.count === 0) return;
     entry.count += count;
     taken.set(id, entry);
   };

@@ -238,6 +238,7 @@ function toGet(head: Request): Request {
 /** HEAD is GET without the content, its length kept (RFC 9110 §9.3.2). */
 async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
   const response = await answered;
+  if (response.body === null) return response;
   const headers = new Headers(response.headers);
   if (headers.has('content-length')) await response.body?.cancel();
   else headers.set('content-length', String((await response.arrayBuffer()).byteLength));

@@ -50,8 +50,11 @@ export interface Accounts {
   change(id: string, changes: { readonly name?: string; readonly email?: string }): Promise<UserRow>;
   /** Ends every login of the user. Throws `auth/user-not-found`, `auth/last-admin`. */
   setRights(id: string, rights: { readonly role?: Role; readonly disabled?: boolean }): Promise<UserRow>;
-  /** Ends every login of the user; `also` runs in the same transaction. */
-  setPassword<T>(id: string, password: string, also: (tx: Queries, user: UserRow) => Promise<T>): Promise<T>;
+  /**
+   * Ends every login of the user; `also` runs in the same transaction. `verified` is the row whose password was checked.
+   * Throws `auth/invalid-credentials` when that password was changed meanwhile.
+   */
+  setPassword<T>(verified: UserRow, password: string, also: (tx: Queries, user: UserRow) => Promise<T>): Promise<T>;
   /** Hashes a password that was right once more, with the parameters in force, unless it was changed meanwhile. */
   renewHash(user: UserRow, password: string): Promise<void>;
   /** Takes all that the account owns. Throws `auth/user-not-found`, `auth/last-admin`. */
@@ -149,9 +152,12 @@ export function createAccounts({ database, clock, events, hasher }: AccountOptio
       events.emit('auth/sessions-revoked', { userId: id, sessionId: null });
       return user;
     },
-    async setPassword(id, password, also) {
+    async setPassword({ id, passwordHash: verifiedHash }, password, also) {
       const passwordHash = await hasher.hash(password);
       const result = await database.write(async (tx) => {
+        const current = existing(await findUser(tx, id));
+        // Another change came first: what was verified is no longer the password.
+        if (current.passwordHash !== verifiedHash) throw authProblems.create('invalid-credentials');
         await revokeAllSessions(tx, id, clock.now());
         return also(tx, existing(await updateUser(tx, id, { passwordHash }, clock.now())));
       });

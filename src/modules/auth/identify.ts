@@ -81,7 +81,7 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
     const version = database.version();
     const isCurrent =
       version === null
-        ? entry.changes === changes && clock.now() - entry.readAt < BLIND_TRUST_MS
+        ? entry.changes === changes && Math.abs(clock.now() - entry.readAt) < BLIND_TRUST_MS
         : version === entry.version;
     return isCurrent ? { caller: entry.caller, fault: null } : null;
   };

@@ -21,7 +21,7 @@ export interface AuthServiceOptions {
 export interface AuthService {
   /** Throws `auth/email-taken`. */
   register(account: NewAccount): Promise<Grant>;
-  /** Throws `auth/invalid-credentials`: the same, after the same time, for an unknown address and a wrong password. */
+  /** Throws `auth/invalid-credentials`: the same, after the same time, for an unknown account and a wrong password. */
   signIn(email: string, password: string): Promise<Grant>;
   refresh(refreshToken: string): Promise<Grant>;
   /** Ends the caller's login, that of the refresh token, or with `everywhere` all of that user's. */
@@ -52,11 +52,21 @@ export function createAuthService({
   /** What an unknown address is checked against, so that it takes as long as a known one. */
   let decoy: string | undefined;
 
-  const limitAccount = (email: string) => {
-    if (!accountPolicy) return;
-    const verdict = limiter.take(accountPolicy, `account:${email.slice(0, MAX_EMAIL)}`);
+  const take = (policy: RatePolicy, key: string) => {
+    const verdict = limiter.take(policy, key);
     if (!verdict.allowed)
       throw requestProblems.create('rate-limited', { retryAfterSeconds: verdict.retryAfterSeconds });
+  };
+  /** Counts a guess at an account; what it returns takes the guess back, for when it was right. */
+  const limitGuesses = (email: string): (() => void) => {
+    if (!accountPolicy) return () => undefined;
+    const key = `account ${email.slice(0, MAX_EMAIL)}`;
+    take(accountPolicy, key);
+    return () => limiter.giveBack(accountPolicy, key);
+  };
+  /** Apart from the guesses of strangers, who must not keep the owner from changing the password. */
+  const limitCaller = (caller: UserCaller) => {
+    if (accountPolicy) take(accountPolicy, `caller ${caller.id}`);
   };
 
   const checkPassword = async (user: UserRow | undefined, password: string): Promise<UserRow> => {
@@ -67,11 +77,15 @@ export function createAuthService({
   };
 
   return {
-    register: async (account) => (await accounts.createWith(account, (tx, user) => sessions.beginIn(tx, user)))(),
+    async register({ email, password, name }) {
+      const account = { email, password, ...(name === undefined ? {} : { name }) };
+      return (await accounts.createWith(account, (tx, user) => sessions.beginIn(tx, user)))();
+    },
 
     async signIn(email, password) {
-      limitAccount(normalizeEmail(email));
+      const forgive = limitGuesses(normalizeEmail(email));
       const user = await checkPassword(await accounts.findByEmail(email), password);
+      forgive();
       if (hasher.isOutdated(user.passwordHash)) await accounts.renewHash(user, password);
       return sessions.begin(user);
     },
@@ -92,7 +106,7 @@ export function createAuthService({
 
     async changeAccount(caller, { name, email, currentPassword }) {
       if (email !== undefined) {
-        limitAccount(caller.account.email);
+        limitCaller(caller);
         await checkPassword(await accounts.get(caller.id), currentPassword ?? '');
       }
       return toAccount(
@@ -104,9 +118,9 @@ export function createAuthService({
     },
 
     async changePassword(caller, currentPassword, newPassword) {
-      limitAccount(caller.account.email);
-      await checkPassword(await accounts.get(caller.id), currentPassword);
-      return (await accounts.setPassword(caller.id, newPassword, (tx, user) => sessions.beginIn(tx, user)))();
+      limitCaller(caller);
+      const user = await checkPassword(await accounts.get(caller.id), currentPassword);
+      return (await accounts.setPassword(user, newPassword, (tx, changed) => sessions.beginIn(tx, changed)))();
     },
 
     deleteAccount: (caller) => accounts.remove(caller.id),

@@ -9,6 +9,7 @@ import type { TokenSigner } from '../../ports/token-signer.ts';
 import { authProblems } from './problems.ts';
 import {
   findRefreshToken,
+  findUser,
   revokeAllSessions,
   revokeSession,
   toAccount,
@@ -56,7 +57,7 @@ export interface SessionOptions {
 }
 
 export interface Sessions {
-  /** Begins a login. */
+  /** Begins a login, if the account still is what it was when `user` was read. Throws `auth/invalid-credentials`. */
   begin(user: UserRow): Promise<Grant>;
   /** Begins a login in the caller's transaction; the grant is good once that is committed. */
   beginIn(tx: Queries, user: UserRow): Promise<() => Promise<Grant>>;
@@ -115,7 +116,16 @@ export function createSessions({ database, clock, events, accessTokens, successo
 
   return {
     beginIn,
-    begin: async (user) => (await database.write((tx) => beginIn(tx, user)))(),
+    async begin(user) {
+      const grant = await database.write(async (tx) => {
+        // Checking a password takes its time; meanwhile the account may have been disabled or its logins ended.
+        const current = await findUser(tx, user.id);
+        const stands = current && current.disabledAt === null && current.tokenEpoch === user.tokenEpoch;
+        return stands ? beginIn(tx, current) : null;
+      });
+      if (!grant) throw authProblems.create('invalid-credentials');
+      return grant();
+    },
 
     async refresh(token) {
       const now = clock.now();

@@ -33,7 +33,7 @@ export function createReadiness(
 
   return async () => {
     const now = clock.now();
-    if (!shared || now - shared.at >= SHARED_FOR_MS) shared = { at: now, result: runAll() };
+    if (!shared || Math.abs(now - shared.at) >= SHARED_FOR_MS) shared = { at: now, result: runAll() };
     const readiness = await shared.result;
     if (!isDraining()) return readiness;
     const row: CheckRow = { name: 'server', status: 'down', latencyMs: 0, detail: 'shutting down' };

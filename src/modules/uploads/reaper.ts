@@ -15,6 +15,8 @@ export interface Reaper {
 
 const BATCH = 100;
 const RETRY_MS = 30_000;
+/** How often it looks for what other processes doomed. */
+const LOOK_MS = 60_000;
 
 export interface ReaperOptions {
   readonly database: Database;
@@ -27,6 +29,7 @@ export function createReaper({ database, store, log }: ReaperOptions): Reaper {
   let isWanted = false;
   let isStopped = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
+  let look: ReturnType<typeof setInterval> | undefined;
 
   const retryLater = (error: unknown, message: string): void => {
     log.warn({ err: error }, message);
@@ -56,6 +59,8 @@ export function createReaper({ database, store, log }: ReaperOptions): Reaper {
       for (;;) {
         const keys = await fileStore.doomed(database.read, BATCH, after);
         if (keys.length === 0 || isStopped) break;
+        // A read sees a change before it is on the disk. Bytes go only after it is: this write is acknowledged later.
+        await database.write(async () => undefined);
         await reapBatch(keys);
         after = keys.at(-1) as string;
       }
@@ -86,8 +91,11 @@ export function createReaper({ database, store, log }: ReaperOptions): Reaper {
         log.error({ err: error }, 'objects of an earlier run could not be recovered');
       }
       wake();
+      look = setInterval(wake, LOOK_MS);
+      look.unref();
     },
     async stop() {
+      clearInterval(look);
       isStopped = true;
       clearTimeout(retry);
       await running;
