@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox';
 import { t } from 'elysia';
 import { ROLES } from '../../kernel/caller.ts';
 import { oneOf, Timestamp } from '../../web/schemas.ts';
@@ -31,7 +32,7 @@ export const TokenAnswerSchema = t.Object(
   {
     access_token: t.String(),
     token_type: t.Literal('Bearer'),
-    expires_in: t.Integer({ description: 'Seconds until the access token ends.' }),
+    expires_in: Type.Integer({ description: 'Seconds until the access token ends.' }),
     refresh_token: t.String(),
     user: AccountSchema,
   },

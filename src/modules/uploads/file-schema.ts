@@ -1,5 +1,6 @@
+import { Type } from '@sinclair/typebox';
 import { type Static, t } from 'elysia';
-import { Id, Timestamp } from '../../web/schemas.ts';
+import { Timestamp } from '../../web/schemas.ts';
 import type { FileRecord } from './store.ts';
 
 const VisibilitySchema = t.Union([t.Literal('private'), t.Literal('public')], {
@@ -9,9 +10,10 @@ const VisibilitySchema = t.Union([t.Literal('private'), t.Literal('public')], {
 /** A file as the API shows it. */
 export const FileSchema = t.Object(
   {
-    id: Id,
+    id: t.String(),
     name: t.String({ description: 'A label; it may hold slashes and anything else but control characters.' }),
-    size: t.Integer({ description: 'Bytes.' }),
+    // Elysia's own integer also takes texts, for queries, and has every answer encoded for it.
+    size: Type.Integer({ description: 'Bytes.' }),
     type: t.String({ description: 'Media type by the content.' }),
     sha256: t.String({ description: 'SHA-256 of the content, lower-case hex.' }),
     visibility: VisibilitySchema,

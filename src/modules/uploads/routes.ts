@@ -18,6 +18,7 @@ import { uploadProblems } from './problems.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
 import type { UploadService } from './service.ts';
 import { serveFile } from './serving.ts';
+import type { FileRecord } from './store.ts';
 
 const tags = ['files'];
 const FileId = t.Object({ id: t.String({ description: 'Id of the file.' }) });
@@ -30,11 +31,18 @@ const DEFAULT_LIMIT = 50;
 /** Files of signed-in people, and public files for everybody. */
 export function uploadRoutes(service: UploadService) {
   /** A missing file and one that is not for this caller look alike. */
-  const getReadable = async (request: Request, id: string) => {
+  const getReadable = (request: Request, id: string): FileRecord | Promise<FileRecord> => {
     const { caller, credentialFault } = contextOf(request);
-    const file = await service.findReadable(caller, id);
-    if (file) return file;
-    throw caller ? uploadProblems.create('not-found') : (credentialFault ?? accessProblems.create('required'));
+    const existing = (file: FileRecord | null): FileRecord => {
+      if (file) return file;
+      throw caller ? uploadProblems.create('not-found') : (credentialFault ?? accessProblems.create('required'));
+    };
+    const file = service.findReadable(caller, id);
+    return file instanceof Promise ? file.then(existing) : existing(file);
+  };
+  const describe = (request: Request, id: string) => {
+    const file = getReadable(request, id);
+    return file instanceof Promise ? file.then(toFile) : toFile(file);
   };
   const sendContent = async (request: Request, id: string, isDownload: boolean) => {
     const file = await getReadable(request, id);
@@ -119,7 +127,7 @@ export function uploadRoutes(service: UploadService) {
         detail: { tags, operationId: 'listFiles', summary: 'List your files', description: 'Newest first.' },
       },
     )
-    .get('/:id', async ({ request, params: { id } }) => toFile(await getReadable(request, id)), {
+    .get('/:id', ({ request, params: { id } }) => describe(request, id), {
       anyone: true,
       params: FileId,
       response: { 200: FileSchema, 401: Problem, 404: Problem },

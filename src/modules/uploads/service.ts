@@ -82,13 +82,14 @@ export function createUploadService({ database, store, clock, events, log, limit
   const recent = new LruMap<string, { readonly file: FileRecord; readonly version: number }>(RECENT_FILES);
 
   /** A file as it is now: what was read stays true as long as the database says that nothing has changed. */
-  const findCurrent = async (id: string): Promise<FileRecord | null> => {
+  const findCurrent = (id: string): FileRecord | Promise<FileRecord | null> => {
     const version = database.version();
     const kept = recent.get(id);
     if (kept && kept.version === version) return kept.file;
-    const file = await fileStore.find(database.read, id);
-    if (file && version !== null) recent.set(id, { file, version });
-    return file;
+    return fileStore.find(database.read, id).then((file) => {
+      if (file && version !== null) recent.set(id, { file, version });
+      return file;
+    });
   };
 
   /** The caller's own file, or anybody's for an admin; others' files do not exist for a caller. */
@@ -184,9 +185,9 @@ export function createUploadService({ database, store, clock, events, log, limit
     },
 
     /** A file that the caller may read: their own, a public one, any for an admin. `null` when there is none. */
-    async findReadable(caller: Caller | null, id: string): Promise<FileRecord | null> {
-      const file = await findCurrent(id);
-      return file && (file.visibility === 'public' || (caller && isOwnedBy(file, caller))) ? file : null;
+    findReadable(caller: Caller | null, id: string): FileRecord | null | Promise<FileRecord | null> {
+      const file = findCurrent(id);
+      return file instanceof Promise ? file.then((found) => readableBy(caller, found)) : readableBy(caller, file);
     },
 
     /** Opens a file's bytes, or an inclusive range of them. */
@@ -221,6 +222,10 @@ export function createUploadService({ database, store, clock, events, log, limit
       events.emit('files/deleted', { fileId: id, ownerId });
     },
   };
+}
+
+function readableBy(caller: Caller | null, file: FileRecord | null): FileRecord | null {
+  return file && (file.visibility === 'public' || (caller && isOwnedBy(file, caller))) ? file : null;
 }
 
 function isOwnedBy(file: FileRecord, caller: Caller): boolean {
