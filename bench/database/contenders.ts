@@ -77,7 +77,14 @@ export const contenders = {
     return directly(queries);
   },
 
-  /** `@libsql/client` on a file with drizzle's own driver for it. */
+  /** `@libsql/client` on a file with drizzle's own driver for it, as it comes: a rollback journal, and on the disk at each commit. */
+  async 'libsql, as it comes'({ directory }) {
+    const queries = drizzleOnLibsql(createClient({ url: `file:${join(directory, 'main.db')}` })) as unknown as Queries;
+    await fill(queries);
+    return directly(queries);
+  },
+
+  /** The same tuned for speed: a commit is on the disk some time after it was acknowledged. */
   libsql: ({ directory }) => openLibsql(directory, 'NORMAL'),
 
   /** The same, with every commit on the disk before it is acknowledged. */

@@ -35,7 +35,8 @@ export const database: Area = {
           atOnce,
           ours: { ...ours, name: 'bunkhouse (flushed)' },
           peers: [
-            { ...libsql, name: '@libsql/client (not flushed)', atLeast: 1.3, aside: UNFLUSHED },
+            { name: '@libsql/client as it comes', contender: 'libsql, as it comes', atLeast: 1.3 },
+            { ...libsql, name: '@libsql/client (WAL, not flushed)', aside: UNFLUSHED },
             { name: '@libsql/client (synchronous = FULL)', contender: 'libsql, flushing', aside: 'the same promise' },
             { ...engine, aside: 'what the promise costs' },
           ],

@@ -1,3 +1,4 @@
+import { databaseProblems } from '../kernel/problems.ts';
 import type { Engine } from './engine.ts';
 import { toBindings, toLibsqlError, toResult } from './engine-values.ts';
 
@@ -18,6 +19,8 @@ export const libsqlEngine: Engine = {
         try {
           const prepared = connection.prepare(sql);
           const bindings = toBindings(args);
+          // The library gives such a text back only up to there.
+          if (bindings.some(holdsNul)) throw databaseProblems.create('unsupported-value');
           if (!prepared.reader) {
             const { changes, lastInsertRowid } = prepared.run(bindings);
             return toResult([], [], changes, BigInt(lastInsertRowid));
@@ -33,3 +36,7 @@ export const libsqlEngine: Engine = {
     };
   },
 };
+
+function holdsNul(value: unknown): boolean {
+  return typeof value === 'string' && value.includes('\0');
+}

@@ -64,6 +64,11 @@ export const databaseProblems = defineProblems('database', {
     title: 'Outcome unknown',
     detail: 'The database did not confirm the change: it may or may not have been kept. Look before repeating it.',
   },
+  'unsupported-value': {
+    status: 422,
+    title: 'Value not supported',
+    detail: 'A text holds a NUL character, which the database in use cannot keep.',
+  },
   full: { status: 507, title: 'Database full', detail: 'There is no room left to store this. Nothing was kept.' },
   conflict: { status: 409, title: 'Conflict', detail: 'This clashes with something that exists already.' },
   'read-only': { status: 503, title: 'Database read-only', detail: 'The database cannot be written to right now.' },

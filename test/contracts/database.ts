@@ -153,13 +153,29 @@ export function describeDatabase(name: string, { open, cleanUp }: DatabaseContra
     });
 
     test('values of every kind come back as they went in', async () => {
-      const body = `quotes ' " ; -- \\ \n 🔑 \u0000 end`;
+      const body = `quotes ' " ; -- \\ \n 🔑 end`;
       await database.write((tx) => tx.insert(notes).values({ id: 1, counter: 'a', body }));
       await database.write((tx) => tx.insert(notes).values({ id: 2 ** 53 - 1, counter: null, body: '' }));
       expect(await database.read.select().from(notes).orderBy(notes.id).all()).toEqual([
         { id: 1, counter: 'a', body },
         { id: 2 ** 53 - 1, counter: null, body: '' },
       ]);
+    });
+
+    test('a text with NUL comes back whole, or is refused', async () => {
+      const body = 'before \u0000 after';
+      const refusal = await database
+        .write((tx) => tx.insert(notes).values({ id: 1, counter: 'a', body }))
+        .then(
+          () => null,
+          (error: unknown) => error,
+        );
+      const kept = await database.read.select().from(notes).all();
+      if (refusal === null) expect(kept).toEqual([{ id: 1, counter: 'a', body }]);
+      else {
+        expect(refusal).toMatchObject({ code: 'database/unsupported-value' });
+        expect(kept).toEqual([]);
+      }
     });
 
     test('the version is another one after a write, and stands while nothing is written', async () => {

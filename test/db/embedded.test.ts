@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
+import { libsqlEngine } from '../../src/db/libsql-engine.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 import { describeDatabase } from '../contracts/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -16,6 +17,9 @@ const newPath = () => join(root, `${++files}`, 'main.db');
 const support = (script: string) => join(import.meta.dirname, '../support', script);
 
 describeDatabase('a file', { open: () => openEmbeddedDatabase({ name: 'main', path: newPath() }) });
+describeDatabase('a file by native libSQL', {
+  open: () => openEmbeddedDatabase({ name: 'main', path: newPath(), engine: libsqlEngine }),
+});
 describeDatabase('memory', { open: () => openEmbeddedDatabase({ name: 'main', path: ':memory:' }) });
 
 const openCounter = async (path: string, busyTimeoutMs?: number) => {
