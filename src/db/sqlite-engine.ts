@@ -50,6 +50,11 @@ function openConnection({ path, isReadOnly }: ConnectionOptions): EngineConnecti
       }
     },
     dataVersion: () => (dataVersion.values()[0] as [number])[0],
-    close: () => connection.close(),
+    close() {
+      // A statement that is not finalized keeps the file open after its connection was closed.
+      dataVersion.finalize();
+      for (const { statement } of prepared.values()) statement.finalize();
+      connection.close();
+    },
   };
 }

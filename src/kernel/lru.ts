@@ -40,6 +40,12 @@ export class LruMap<Key, Value> {
     this.#old.delete(key);
   }
 
+  /** What is held, in no particular order; an entry that lives in both generations may come twice. */
+  *values(): Generator<Value> {
+    yield* this.#young.values();
+    yield* this.#old.values();
+  }
+
   clear(): void {
     this.#young.clear();
     this.#old.clear();
