@@ -38,12 +38,19 @@ export function loadMigrations(directory: string = OWN_MIGRATIONS): Migration[] 
     });
 }
 
-const HISTORY = `CREATE TABLE IF NOT EXISTS bunkhouse_migrations (
-  name text PRIMARY KEY NOT NULL, hash text NOT NULL, applied_at integer NOT NULL)`;
+/** Each source of migrations, the house or a plugin, has a history of its own. */
+function historyTable(source: string | undefined): string {
+  if (source === undefined) return 'bunkhouse_migrations';
+  if (!/^[a-z][a-z0-9_]{0,40}$/.test(source))
+    throw new MigrationError('a source of migrations is named by a-z, 0-9 and _');
+  return `bunkhouse_migrations_${source}`;
+}
 
 export interface MigrateOptions {
   /** Where a copy of the database is kept before it is changed; none is made of a database that is new. */
   readonly snapshotDir?: string | undefined;
+  /** Whose migrations these are: a plugin's name; the house's own when left out. */
+  readonly source?: string | undefined;
 }
 
 /**
@@ -56,22 +63,26 @@ export interface MigrateOptions {
 export async function migrate(
   database: Database,
   migrations: readonly Migration[],
-  { snapshotDir }: MigrateOptions = {},
+  options: MigrateOptions = {},
 ): Promise<string[]> {
-  const applied = await readHistory(database);
+  const { snapshotDir, source } = options;
+  const table = historyTable(source);
+  const applied = await readHistory(database, source);
   const pending = findPending(applied, migrations);
   if (pending.length === 0) return [];
   if (snapshotDir !== undefined && applied.length > 0) await keepSnapshot(database, snapshotDir, applied);
 
   const statements: SqlStatement[] = pending.flatMap(({ name, hash, statements }) => [
     {
-      sql: 'INSERT INTO bunkhouse_migrations (name, hash, applied_at) VALUES (?, ?, ?)',
+      sql: `INSERT INTO ${table} (name, hash, applied_at) VALUES (?, ?, ?)`,
       args: [name, hash, Date.now()],
     },
     ...statements.map((sql) => ({ sql })),
   ]);
   try {
-    await database.migrate([{ sql: HISTORY }, ...statements]);
+    const history = `CREATE TABLE IF NOT EXISTS ${table} (
+      name text PRIMARY KEY NOT NULL, hash text NOT NULL, applied_at integer NOT NULL)`;
+    await database.migrate([{ sql: history }, ...statements]);
   } catch (error) {
     if (!(error instanceof ConstraintError)) throw error;
     if (error.kind === 'foreign-key') {
@@ -79,9 +90,9 @@ export async function migrate(
         cause: error,
       });
     }
-    const isTaken = findPending(await readHistory(database), migrations).length < pending.length;
+    const isTaken = findPending(await readHistory(database, source), migrations).length < pending.length;
     if (!isTaken) throw error;
-    return migrate(database, migrations, { snapshotDir });
+    return migrate(database, migrations, options);
   }
   return pending.map(({ name }) => name);
 }
@@ -91,11 +102,12 @@ export async function pendingMigrations(database: Database, migrations: readonly
   return findPending(await readHistory(database), migrations);
 }
 
-/** Names and hashes of what was applied, in order; none for a new database. */
-export async function readHistory(database: Database): Promise<[string, string][]> {
-  const [table] = await database.read.values(sql`SELECT 1 FROM sqlite_schema WHERE name = 'bunkhouse_migrations'`);
-  if (!table) return [];
-  return database.read.values<[string, string]>(sql`SELECT name, hash FROM bunkhouse_migrations ORDER BY name`);
+/** Names and hashes of what was applied, in order; none for a new database. `source` as in {@link MigrateOptions}. */
+export async function readHistory(database: Database, source?: string): Promise<[string, string][]> {
+  const table = historyTable(source);
+  const [exists] = await database.read.values(sql`SELECT 1 FROM sqlite_schema WHERE name = ${table}`);
+  if (!exists) return [];
+  return database.read.values<[string, string]>(sql`SELECT name, hash FROM ${sql.identifier(table)} ORDER BY name`);
 }
 
 /** How many copies are kept for each database. */

@@ -187,3 +187,17 @@ PRAGMA foreign_keys=ON;`,
     await database.close();
   });
 });
+
+test('a plugin brings migrations of its own, with a history of its own', async () => {
+  const database = await openEmbeddedDatabase({ name: 'main', path: ':memory:' });
+  const own = [{ name: '0000_one', hash: 'a', statements: ['CREATE TABLE one (id)'] }];
+  const plugins = [{ name: '0000_one', hash: 'b', statements: ['CREATE TABLE plugin_one (id)'] }];
+  expect(await migrate(database, own)).toEqual(['0000_one']);
+  expect(await migrate(database, plugins, { source: 'guestbook' })).toEqual(['0000_one']);
+  expect(await migrate(database, own)).toEqual([]);
+  expect(await migrate(database, plugins, { source: 'guestbook' })).toEqual([]);
+  expect(await migrate(database, plugins, { source: 'x; DROP' }).catch((error: Error) => error.name)).toBe(
+    'MigrationError',
+  );
+  await database.close();
+});
