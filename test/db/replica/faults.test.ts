@@ -106,7 +106,9 @@ describe.skipIf(!sqldProgram)('a replica under traffic whose primary', () => {
       await traffic.stop();
       expect(loop.longestMs).toBeLessThan(LONGEST_GAP_MS);
 
-      expect([...traffic.outcomes].sort()).toEqual(['read ok', 'write database/unavailable', 'write ok']);
+      // A commit that was on its way when the primary went may or may not have been kept; nothing else is left open.
+      const outcomes = [...traffic.outcomes].filter((outcome) => outcome !== 'write database/unknown-outcome');
+      expect(outcomes.sort()).toEqual(['read ok', 'write database/unavailable', 'write ok']);
       expect(traffic.torn).toEqual([]);
       const kept = new Set((await database.read.values<[number]>(sql`SELECT pair FROM kept`)).map(([pair]) => pair));
       expect(traffic.acknowledged.filter((id) => !kept.has(id))).toEqual([]);
