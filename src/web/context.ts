@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly startedAt: number;
   /** The pattern of the route that answers (`/api/files/:id`), or the name of the fallback that did. */
   route: string;
+  /** The answer is another program's and keeps its own policies. */
+  isForeign: boolean;
   caller: Caller | null;
   /** Why a presented credential was not believed, on routes that anyone may call. */
   credentialFault: AppError | null;

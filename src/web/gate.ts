@@ -12,7 +12,7 @@ import type { Fallback } from './module.ts';
 import { isUnexpected, toProblemResponse } from './problems.ts';
 import { setRateHeaders } from './rate-headers.ts';
 import { createRouteTable, type RouteEntry } from './route-table.ts';
-import { setSecurityHeaders } from './security-headers.ts';
+import { setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
 
 /** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
 export interface Identity {
@@ -64,6 +64,7 @@ export function createGate(options: GateOptions): Gate {
       path: pathOf(request.url),
       startedAt: performance.now(),
       route: 'none',
+      isForeign: false,
       caller: null,
       credentialFault: null,
       rate: null,
@@ -106,7 +107,7 @@ export function createGate(options: GateOptions): Gate {
     const { method, path } = context;
     const byAddress = addressKey(context.address);
     take(context, policies.default, byAddress);
-    if (method === 'OPTIONS') return answerOptions(request, context);
+    if (method === 'OPTIONS' && !isClaimed(path)) return answerOptions(request, context);
 
     const isHeadOfGet = method === 'HEAD' && routes.find('HEAD', path) === null;
     const route = routes.find(isHeadOfGet ? 'GET' : method, path);
@@ -159,17 +160,34 @@ export function createGate(options: GateOptions): Gate {
     });
   }
 
+  /** Whether a fallback answers OPTIONS, which is ours to answer everywhere else. */
+  function isClaimed(path: string): boolean {
+    return (
+      !isOurs(path) && fallbacks.some((fallback) => fallback.claims?.(path)) && routes.methodsOf(path).length === 0
+    );
+  }
+
   /** No route of ours: somebody else's path, the wrong method, or nothing at all. */
-  async function answerElsewhere(request: Request, context: RequestContext): Promise<Response> {
+  function answerElsewhere(request: Request, context: RequestContext): Response | Promise<Response> {
     const allow = routes.methodsOf(context.path);
     if (allow.length > 0) throw methodNotAllowed(allow);
-    if (context.path.startsWith('/api/')) throw requestProblems.create('not-found');
-    for (const fallback of fallbacks) {
-      const response = await fallback.handle(request);
-      if (!response) continue;
+    if (isOurs(context.path)) throw requestProblems.create('not-found');
+    return askFallback(0, request, context);
+  }
+
+  /** Asks one after the other, and waits only for those that make it wait. */
+  function askFallback(index: number, request: Request, context: RequestContext): Response | Promise<Response> {
+    const fallback = fallbacks[index];
+    if (!fallback) return refuse(context);
+    return soon(fallback.handle(request), (response) => {
+      if (!response) return askFallback(index + 1, request, context);
       context.route = fallback.route;
+      context.isForeign = fallback.isForeign === true;
       return response;
-    }
+    });
+  }
+
+  async function refuse(context: RequestContext): Promise<never> {
     for (const fallback of fallbacks) {
       if (await fallback.has?.(context.path)) throw methodNotAllowed(['GET', 'HEAD', 'OPTIONS']);
     }
@@ -179,8 +197,11 @@ export function createGate(options: GateOptions): Gate {
   function decorate(headers: Headers, request: Request, context: RequestContext): void {
     headers.set('x-request-id', context.id);
     if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
-    setSecurityHeaders(headers, options.isProduction && context.isSecure);
-    if (cors.isOn) cors.decorate(request.headers.get('origin'), headers);
+    const withHsts = options.isProduction && context.isSecure;
+    if (context.isForeign) setTransportSecurity(headers, withHsts);
+    else setSecurityHeaders(headers, withHsts);
+    if (cors.isOn && !(context.isForeign && headers.has('access-control-allow-origin')))
+      cors.decorate(request.headers.get('origin'), headers);
     if (options.isDraining()) headers.set('connection', 'close');
   }
 }
@@ -205,6 +226,11 @@ function pathOf(url: string): string {
   const start = url.indexOf('/', 11);
   const end = url.indexOf('?', start + 1);
   return url.substring(start, end === -1 ? undefined : end);
+}
+
+/** Below it nobody else gets a path. */
+function isOurs(path: string): boolean {
+  return path.startsWith('/api/');
 }
 
 function isSafe(method: string): boolean {

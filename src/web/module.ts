@@ -22,4 +22,11 @@ export interface Fallback {
   handle(request: Request): Promise<Response | null> | Response | null;
   /** Whether the path would be answered for GET, so that other methods get 405 instead of 404. */
   has?(path: string): Promise<boolean> | boolean;
+  /** Whether every method on this path is for it to answer, OPTIONS included. Asked for methods that the gate answers itself. */
+  claims?(path: string): boolean;
+  /**
+   * Its answers are another program's, which sets its own security, caching and CORS headers: nothing of the kind is added, but for
+   * HSTS and CORS where it says nothing itself.
+   */
+  readonly isForeign?: boolean;
 }

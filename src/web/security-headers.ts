@@ -16,3 +16,8 @@ export function setSecurityHeaders(headers: Headers, withHsts: boolean): void {
   headers.set('referrer-policy', 'no-referrer');
   if (withHsts) headers.set('strict-transport-security', HSTS);
 }
+
+/** What is said of the connection alone, for answers that are not ours. A policy of their own stands. */
+export function setTransportSecurity(headers: Headers, withHsts: boolean): void {
+  if (withHsts && !headers.has('strict-transport-security')) headers.set('strict-transport-security', HSTS);
+}

@@ -403,6 +403,46 @@ describe('methods and paths', () => {
     expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
     expect((await deaf.send('POST', '/other')).status).toBe(404);
   });
+
+  describe('a fallback that speaks for another program', () => {
+    const foreign = (headers: Record<string, string> = {}): Fallback => ({
+      route: 'elsewhere',
+      isForeign: true,
+      claims: (path) => path.startsWith('/site/') || path === '/json',
+      handle: ({ method, url }) => (url.includes('/site/') ? new Response(method, { headers }) : null),
+    });
+
+    test('keeps its own policies, with our request id', async () => {
+      const { headers } = await openGate({ fallbacks: [foreign()] }).send('GET', '/site/page');
+      for (const name of ['content-security-policy', 'x-frame-options', 'cache-control', 'x-content-type-options']) {
+        expect(headers.get(name)).toBeNull();
+      }
+      expect(headers.get('x-request-id')).toMatch(/^[\w-]+$/);
+    });
+
+    test('answers OPTIONS itself, and only on its own paths', async () => {
+      const gate = openGate({ fallbacks: [foreign()] });
+      expect((await gate.send('OPTIONS', '/site/page')).text).toBe('OPTIONS');
+      expect((await gate.send('OPTIONS', '/json')).headers.get('allow')).toBe('POST, OPTIONS');
+      expect((await gate.send('OPTIONS', '/other')).status).toBe(204);
+    });
+
+    test('keeps its CORS headers and its HSTS; where it has none, ours are set', async () => {
+      const origin = { origin: 'https://page.example', 'x-test-secure': '1' };
+      const cors = createCors(['https://page.example']);
+      const own = { 'access-control-allow-origin': '*', 'strict-transport-security': 'max-age=1' };
+      const spoken = openGate({ fallbacks: [foreign(own)], cors, isProduction: true });
+      const { headers } = await spoken.send('GET', '/site/page', { headers: origin });
+      expect([headers.get('access-control-allow-origin'), headers.get('strict-transport-security')]).toEqual([
+        '*',
+        'max-age=1',
+      ]);
+      const silent = openGate({ fallbacks: [foreign()], cors, isProduction: true });
+      const answer = await silent.send('GET', '/site/page', { headers: origin });
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://page.example');
+      expect(answer.headers.get('strict-transport-security')).toStartWith('max-age=31536000');
+    });
+  });
 });
 
 describe('every answer', () => {

@@ -14,6 +14,7 @@ export function requestFor(path: string, init: RequestInit = {}): Request {
       startedAt: 0,
       route: '',
       caller: null,
+      isForeign: false,
       credentialFault: null,
       rate: null,
     },
