@@ -1,3 +1,5 @@
+import type { DirectAccess } from './direct-access.ts';
+
 /**
  * Where bytes live. Keys are made by us (`files/0198…/a1b2…`): segments of `[A-Za-z0-9._-]`, joined by `/`, never a
  * name a user chose.
@@ -27,6 +29,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<string>;
   /** Rejects when the store cannot be written to right now. */
   check(): Promise<void>;
+  /** Where clients may be sent to the store itself; not every medium can. */
+  readonly direct?: DirectAccess;
 }
 
 export interface PutOptions {
