@@ -168,6 +168,7 @@ export async function createServer(config: Config): Promise<Server> {
     limiter,
     policy: policies.default,
     identify: auth.identify,
+    logins: { version: () => database.version(), findEnded: auth.findEnded },
     clientEnd,
     publicUrl,
     corsOrigins: config.corsOrigins ?? [],

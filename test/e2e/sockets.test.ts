@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { connectCentrifugo, connectWebSocket, publicationsOf } from '../modules/sockets/raw-client.ts';
+import { runCli } from '../support/cli.ts';
 import { type Call, createClient, PASSWORD, register, signIn } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -72,6 +73,22 @@ describe('with real accounts', () => {
     const admin = await signIn(call, ADMIN.email, ADMIN.password);
     await call('PATCH', `/api/users/${user.user.id}`, { token: admin.access_token, json: { role: 'admin' } });
     expect((await client.closed).code).toBe(3500);
+  });
+
+  test('disabling an account from the command line cuts its connections within a second, and no others', async () => {
+    const [ada, bob] = [await newUser(), await newUser()];
+    const client = await connectCentrifugo(websocket, ada.access_token);
+    const other = await connectCentrifugo(websocket, bob.access_token);
+    const { code } = await runCli(['user', 'disable', ada.user.email], {
+      cwd: server.dataDir,
+      env: { DATA_DIR: server.dataDir },
+    });
+    const disabledAt = performance.now();
+    expect(code).toBe(0);
+    expect((await client.closed).code).toBe(3500);
+    expect(performance.now() - disabledAt).toBeLessThan(1000);
+    expect(await other.ask({ ping: {} })).toHaveProperty('ping');
+    other.close();
   });
 
   test('the rules of TOPIC_RULES are in force', async () => {

@@ -14,11 +14,12 @@ import { type AuthRoutesOptions, authRoutes } from './routes.ts';
 import { createAuthService } from './service.ts';
 import { createSessions } from './sessions.ts';
 import { createSetUp } from './setup.ts';
-import { createAuthReads, deleteEndedSessions } from './store.ts';
+import { createAuthReads, deleteEndedSessions, type EndedLogin } from './store.ts';
 import { usersRoutes } from './users-routes.ts';
 
 export { type Accounts, createAccounts } from './accounts.ts';
 export { authProblems } from './problems.ts';
+export type { EndedLogin } from './store.ts';
 
 export interface AuthOptions {
   readonly database: Database;
@@ -42,6 +43,8 @@ export interface AuthOptions {
 export interface Auth extends Module {
   /** Who sends a request; for the gate. */
   readonly identify: GateOptions['identify'];
+  /** Logins that were ended at or after a time (milliseconds since the epoch), by whichever process. */
+  readonly findEnded: (since: number) => Promise<EndedLogin[]>;
 }
 
 /** How often ended logins are forgotten, and how long they are kept so that a reused token is still recognised. */
@@ -55,7 +58,7 @@ export function createAuth(options: AuthOptions): Auth {
   const sessions = createSessions({ database, clock, events, accessTokens, successorKey: options.successorKey });
   const service = createAuthService({ accounts, sessions, hasher, limiter, accountPolicy });
   const setUp = createSetUp({ accounts, log, admin: options.admin });
-  const { findStanding } = createAuthReads(database);
+  const { findStanding, findEnded } = createAuthReads(database);
 
   const toCookie: AuthRoutesOptions['toCookie'] = async ({ id, userId, epoch, expiresAt }) => {
     const exp = Math.floor(expiresAt / 1000);
@@ -80,6 +83,7 @@ export function createAuth(options: AuthOptions): Auth {
       serverKey: options.serverKey,
       findStanding,
     }),
+    findEnded,
     async start() {
       const token = await setUp.open();
       if (token) options.onSetUpOpen(token);

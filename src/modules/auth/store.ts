@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
+import { and, count, desc, eq, gt, gte, isNull, lt, ne, sql } from 'drizzle-orm';
 import { refreshTokens, sessions, users } from '../../db/schema/auth.ts';
 import type { Account, Role } from '../../kernel/caller.ts';
 import type { Database, Queries } from '../../ports/database.ts';
@@ -11,6 +11,14 @@ export interface Standing {
   readonly user: UserRow;
   readonly sessionRevokedAt: number | null;
   readonly sessionExpiresAt: number;
+}
+
+/** A login that no longer stands. */
+export interface EndedLogin {
+  readonly userId: string;
+  readonly sessionId: string;
+  /** Milliseconds since the epoch, by the clock of whoever ended it. */
+  readonly endedAt: number;
 }
 
 export function toAccount(user: UserRow): Account {
@@ -40,10 +48,19 @@ const byEmail = preparedQuery((queries) =>
     .where(eq(users.email, sql.placeholder('email')))
     .prepare(),
 );
+const endedSince = preparedQuery((queries) =>
+  queries
+    .select({ userId: sessions.userId, sessionId: sessions.id, endedAt: sql<number>`${sessions.revokedAt}` })
+    .from(sessions)
+    .where(gte(sessions.revokedAt, sql.placeholder('since')))
+    .prepare(),
+);
 
 export function createAuthReads({ read }: Database) {
   return {
     findStanding: (sessionId: string): Promise<Standing | undefined> => standingOf(read).get({ sessionId }),
+    /** Logins that were ended at or after that time, by whichever process. */
+    findEnded: (since: number): Promise<EndedLogin[]> => endedSince(read).all({ since }),
     findUser: (id: string) => findUser(read, id),
     findUserByEmail: (email: string): Promise<UserRow | undefined> => byEmail(read).get({ email }),
     /** Newest first, those older than the cursor's id. */

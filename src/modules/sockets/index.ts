@@ -16,6 +16,7 @@ import { createAuthenticate } from './identity.ts';
 import { createInspector } from './inspector.ts';
 import { SOCKET_LIMITS, type SocketLimits } from './limits.ts';
 import { createLocalPresence } from './local-presence.ts';
+import { createLoginWatch, type Logins } from './login-watch.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 import type { PusherApp } from './pusher-app.ts';
 import { PusherConnection } from './pusher-connection.ts';
@@ -42,6 +43,8 @@ export interface SocketsOptions {
   /** Limits upgrades, by address. */
   readonly policy: RatePolicy | null;
   readonly identify: GateOptions['identify'];
+  /** Where logins are, for those that another process ends without a word over the bus. */
+  readonly logins: Logins;
   readonly clientEnd: GateOptions['clientEnd'];
   readonly publicUrl: () => string;
   readonly corsOrigins: readonly string[];
@@ -70,6 +73,8 @@ export interface Sockets extends Module {
 }
 
 const TICK_MS = 1_000;
+/** Half of what an ended login may live on. */
+const LOGIN_WATCH_MS = 500;
 
 /** Realtime: one core of topics, spoken to in several protocols. */
 export function createSockets(options: SocketsOptions): Sockets {
@@ -100,6 +105,12 @@ export function createSockets(options: SocketsOptions): Sockets {
     store: bus.presence,
     ttlMs: limits.presenceTtlMs,
     onFault: (error) => onFault(error, 'presence could not be kept'),
+  });
+  const watchLogins = createLoginWatch({
+    logins: options.logins,
+    registry,
+    clock,
+    onFault: (error) => onFault(error, 'ended logins could not be looked for'),
   });
   const inspector = createInspector(registry, hub, metrics);
   metrics.observe(registry, hub);
@@ -150,7 +161,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     presence.tick(now);
     inspector.tick(now);
   };
-  let timer: ReturnType<typeof setInterval> | undefined;
+  let timers: ReturnType<typeof setInterval>[] = [];
   let endSystemMessages: () => void = () => undefined;
 
   return {
@@ -162,7 +173,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     publisher,
     tick,
     start() {
-      timer = setInterval(tick, TICK_MS);
+      timers = [setInterval(tick, TICK_MS), setInterval(watchLogins, LOGIN_WATCH_MS)];
       endSystemMessages = tellSystemMessages({
         events,
         publisher,
@@ -172,7 +183,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     },
     drain: () => registry.drain((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     async stop() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       endSystemMessages();
       await bus.close();
     },

@@ -25,7 +25,7 @@ export interface TokenOptions {
 }
 
 export type SocketHouseOptions = Partial<
-  Pick<SocketsOptions, 'rules' | 'limits' | 'corsOrigins' | 'rpc' | 'pusher' | 'publicUrl'>
+  Pick<SocketsOptions, 'rules' | 'limits' | 'corsOrigins' | 'rpc' | 'pusher' | 'publicUrl' | 'logins'>
 > & { readonly bus?: (clock: FakeClock) => Bus; readonly policy?: RatePolicy; readonly clock?: FakeClock };
 
 /** The sockets behind the real gate and the real listener, with accounts that are made up and a clock that is turned by hand. */
@@ -68,6 +68,7 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     limiter,
     policy: options.policy ?? null,
     identify,
+    logins: options.logins ?? { version: () => 0, findEnded: async () => [] },
     clientEnd: (_headers, { peerAddress, isSecure }) => ({ address: peerAddress, isSecure }),
     publicUrl: options.publicUrl ?? (() => 'https://own.example'),
     corsOrigins: options.corsOrigins ?? [],
