@@ -122,7 +122,14 @@ export interface PresenceChange {
 export type Signal =
   | { readonly kind: 'revoke'; readonly userId: string; readonly sessionId: string | null }
   | { readonly kind: 'disconnect'; readonly userId: string }
-  | { readonly kind: 'unsubscribe'; readonly userId: string; readonly topic: string };
+  | { readonly kind: 'unsubscribe'; readonly userId: string; readonly topic: string }
+  /** A login has signed for a connection, wherever it is: the connection ends with it. */
+  | {
+      readonly kind: 'vouch';
+      readonly connectionId: string;
+      readonly userId: string;
+      readonly sessionId: string;
+    };
 
 /** How much of a stream is kept: whatever bound is met first. */
 export interface HistoryBounds {

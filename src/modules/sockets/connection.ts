@@ -126,6 +126,16 @@ export abstract class Connection implements SocketHandler {
     this.expiresAt = expiresAt;
   }
 
+  /** Whether it has to end when a login of the user ends; `null` stands for all of them. */
+  restsOn(userId: string, sessionId: string | null): boolean {
+    return this.caller?.id === userId && (sessionId === null || sessionId === this.sessionId);
+  }
+
+  /** A login has signed for this connection. */
+  vouch(_userId: string, _sessionId: string): void {
+    // Wires without signatures have nothing to note.
+  }
+
   /** Ends one subscription. @param farewell frame that tells the client; null when it asked for this. */
   drop(channel: string, farewell: string | null): void {
     const subscription = this.subscriptions.get(channel);

@@ -25,7 +25,7 @@ const BLIND_MS = 900;
 
 /**
  * Cuts the connections whose login was ended by a process that cannot tell this one: the command line, or a machine while the bus
- * is away. Asks nothing while nothing changed or nobody is signed in, and one question at a time. It goes on from the newest end
+ * is away. Asks nothing while nothing changed or nobody is connected, and one question at a time. It goes on from the newest end
  * it has seen rather than from the clock: a replica may be late by any time, but it gets everything in order.
  * @returns what is to be called every half second.
  */
@@ -49,7 +49,7 @@ export function createLoginWatch({ logins, registry, clock, onFault }: LoginWatc
   };
 
   return () => {
-    if (isAsking || registry.userCount === 0) return;
+    if (isAsking || registry.size === 0) return;
     isAsking = true;
     ask()
       .catch(onFault)

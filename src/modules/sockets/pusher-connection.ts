@@ -11,6 +11,8 @@ import { type PusherSubscription, subscribeToPusher } from './pusher-subscribe.t
 
 /** Most bytes of what a user or a member says of itself. */
 const MAX_USER_BYTES = 2 * 1024;
+/** Different logins that may sign for one socket; more than one is rare. */
+const MAX_LOGINS = 16;
 /** Client events have names of at most this. */
 const MAX_EVENT_NAME = 200;
 
@@ -22,6 +24,8 @@ export class PusherConnection extends Connection {
   override readonly id: string;
   readonly app: PusherApp;
   readonly #isKnownApp: boolean;
+  /** Logins whose signatures this socket was given. */
+  #logins: { readonly userId: string; readonly sessionId: string }[] = [];
 
   constructor(host: Host, app: PusherApp, key: string) {
     super(host);
@@ -62,6 +66,19 @@ export class PusherConnection extends Connection {
     }
     if (event.startsWith('client-')) return this.#relay(event, channel, message.rawData);
     this.send(pusherError(null, 'Unknown event'));
+  }
+
+  /** What a login has signed stays good as long as the socket, so the socket ends with the login. */
+  override vouch(userId: string, sessionId: string): void {
+    if (this.restsOn(userId, sessionId) || this.#logins.length >= MAX_LOGINS) return;
+    this.#logins.push({ userId, sessionId });
+    this.host.registry.vouch(this, userId);
+  }
+
+  override restsOn(userId: string, sessionId: string | null): boolean {
+    const isOf = (login: { readonly userId: string; readonly sessionId: string }) =>
+      login.userId === userId && (sessionId === null || sessionId === login.sessionId);
+    return super.restsOn(userId, sessionId) || this.#logins.some(isOf);
   }
 
   protected override ping(): void {

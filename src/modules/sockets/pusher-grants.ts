@@ -34,6 +34,18 @@ export async function grantPusher(
   if (!app) throw socketProblems.create('pusher-off');
   if (typeof socketId !== 'string' || !isSocketId(socketId))
     throw invalid('/socket_id', 'is the id of a Pusher socket');
+  const grant = await signGrant(host, app, caller, socketId, name);
+  await vouchFor(host, socketId, caller);
+  return grant;
+}
+
+async function signGrant(
+  host: Host,
+  app: PusherApp,
+  caller: UserCaller,
+  socketId: string,
+  name: unknown,
+): Promise<PusherGrant> {
   const { id, account } = caller;
   if (name === undefined) {
     const user_data = JSON.stringify({ id, user_info: { name: account.name } });
@@ -48,6 +60,13 @@ export async function grantPusher(
   if (channel.kind === 'private') return { auth: signFor(app, channelContent(socketId, name)) };
   const channel_data = JSON.stringify({ user_id: id, user_info: { name: account.name } });
   return { auth: signFor(app, channelContent(socketId, name, channel_data)), channel_data };
+}
+
+/** The signature says nothing of the login that it rests on, so the process that has the socket is told before it is given out. */
+async function vouchFor({ registry, bus }: Host, connectionId: string, { id, sessionId }: UserCaller): Promise<void> {
+  const here = registry.find(connectionId);
+  if (here) here.vouch(id, sessionId);
+  else await bus.signal({ kind: 'vouch', connectionId, userId: id, sessionId });
 }
 
 function invalid(pointer: string, detail: string) {

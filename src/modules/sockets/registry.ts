@@ -1,6 +1,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Connection } from './connection.ts';
 import type { SocketLimits } from './limits.ts';
+import { createUserIndex } from './user-index.ts';
 
 /** The connections of this process. */
 export interface Registry {
@@ -9,7 +10,10 @@ export interface Registry {
   remove(connection: Connection): void;
   /** Notes who the connection belongs to. False when the user has too many. */
   claim(connection: Connection, userId: string): boolean;
+  /** Notes that a login of the user has signed for the connection; it stays its own. */
+  vouch(connection: Connection, userId: string): void;
   find(connectionId: string): Connection | null;
+  /** Those that belong to the user, and those that a login of the user has signed for. */
   ofUser(userId: string): readonly Connection[];
   readonly isFull: boolean;
   readonly isDraining: boolean;
@@ -34,8 +38,9 @@ const DRAIN_PER_SECOND = 2_000;
 
 export function createRegistry({ clock, limits }: { clock: Clock; limits: SocketLimits }): Registry {
   const all = new Map<string, Connection>();
-  /** Most users have one connection, so a set is made for the others only. */
-  const users = new Map<string, Connection | Set<Connection>>();
+  const owned = createUserIndex();
+  const vouched = createUserIndex();
+  const vouchers = new Map<Connection, Set<string>>();
   let isDraining = false;
   let unseenBytes = 0;
   let backlogBytes = 0;
@@ -50,17 +55,6 @@ export function createRegistry({ clock, limits }: { clock: Clock; limits: Socket
     }
   };
 
-  const disown = (connection: Connection) => {
-    const id = connection.caller?.kind === 'user' ? connection.caller.id : null;
-    const owned = id === null ? undefined : users.get(id);
-    if (id === null || owned === undefined) return;
-    if (owned === connection) users.delete(id);
-    else if (owned instanceof Set) {
-      owned.delete(connection);
-      if (owned.size === 0) users.delete(id);
-    }
-  };
-
   return {
     add(connection) {
       if (isDraining) return 'shutdown';
@@ -70,23 +64,22 @@ export function createRegistry({ clock, limits }: { clock: Clock; limits: Socket
     },
     remove(connection) {
       all.delete(connection.id);
-      disown(connection);
+      if (connection.caller?.kind === 'user') owned.remove(connection.caller.id, connection);
+      for (const userId of vouchers.get(connection) ?? []) vouched.remove(userId, connection);
+      vouchers.delete(connection);
     },
     claim(connection, userId) {
-      const owned = users.get(userId);
-      if (owned === undefined) users.set(userId, connection);
-      else if (owned instanceof Set) {
-        if (owned.size >= limits.maxPerUser) return false;
-        owned.add(connection);
-      } else users.set(userId, new Set([owned, connection]));
+      if (owned.count(userId) >= limits.maxPerUser) return false;
+      owned.add(userId, connection);
       return true;
     },
-    find: (connectionId) => all.get(connectionId) ?? null,
-    ofUser(userId) {
-      const owned = users.get(userId);
-      if (owned === undefined) return [];
-      return owned instanceof Set ? [...owned] : [owned];
+    vouch(connection, userId) {
+      const known = vouchers.get(connection) ?? new Set();
+      vouchers.set(connection, known.add(userId));
+      vouched.add(userId, connection);
     },
+    find: (connectionId) => all.get(connectionId) ?? null,
+    ofUser: (userId) => [...new Set([...owned.of(userId), ...vouched.of(userId)])],
     get isFull() {
       return all.size >= limits.maxConnections;
     },
@@ -97,7 +90,7 @@ export function createRegistry({ clock, limits }: { clock: Clock; limits: Socket
       return all.size;
     },
     get userCount() {
-      return users.size;
+      return owned.size;
     },
     countByWire() {
       const counts = new Map<string, number>();

@@ -3,12 +3,14 @@ import type { Registry } from './registry.ts';
 
 /** Carries out on this process' connections what was told to all processes. */
 export function obeySignal(registry: Registry, signal: Signal): void {
+  if (signal.kind === 'vouch') {
+    registry.find(signal.connectionId)?.vouch(signal.userId, signal.sessionId);
+    return;
+  }
   for (const connection of registry.ofUser(signal.userId)) {
     switch (signal.kind) {
       case 'revoke':
-        if (signal.sessionId === null || signal.sessionId === connection.sessionId) {
-          connection.end(connection.verdicts.revoked);
-        }
+        if (connection.restsOn(signal.userId, signal.sessionId)) connection.end(connection.verdicts.revoked);
         break;
       case 'disconnect':
         connection.end(connection.verdicts.revoked);

@@ -6,15 +6,15 @@ import { fakeClock } from '../../support/fakes.ts';
 import { connectCentrifugo } from './raw-client.ts';
 import { openSockets } from './support.ts';
 
-/** A watch over logins that are made up, with one connected user. */
-function openWatch(version: () => number | null, userCount = 1) {
+/** A watch over logins that are made up, with one connection. */
+function openWatch(version: () => number | null, size = 1) {
   const clock = fakeClock();
   const asked: number[] = [];
   const faults: unknown[] = [];
   const answers: (EndedLogin[] | Error)[] = [];
   const watch = createLoginWatch({
     clock,
-    registry: { userCount, ofUser: () => [] } as never,
+    registry: { size, ofUser: () => [] } as never,
     logins: {
       version,
       async findEnded(since) {
@@ -57,7 +57,7 @@ describe('the watch over logins', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('asks nothing while nobody is signed in', async () => {
+  test('asks nothing while nobody is connected', async () => {
     const { asked, look } = openWatch(() => null, 0);
     await look();
     expect(asked).toEqual([]);

@@ -200,6 +200,37 @@ describe('pusher-js', () => {
     await eventually(() => client.connection.state === 'disconnected' || client.connection.state === 'failed');
   });
 
+  test.each<[string, (client: PusherClient) => Promise<unknown>]>([
+    ['a private channel', (client) => join(client, 'private-team.one')],
+    ['a presence channel', (client) => join(client, 'presence-team')],
+    [
+      'being signed in',
+      async (client) => {
+        client.signin();
+        await eventually(() => client.user.user_data !== null);
+      },
+    ],
+  ])('is cut when the login ends that %s rests on, and not by the end of another', async (_what, use) => {
+    const client = open('ada');
+    await use(client);
+    house.events.emit('auth/sessions-revoked', { userId: 'ada', sessionId: 'another session' });
+    house.events.emit('auth/sessions-revoked', { userId: 'eve', sessionId: null });
+    await server.trigger('news', 'x', {});
+    expect(client.connection.state).toBe('connected');
+    house.events.emit('auth/sessions-revoked', { userId: 'ada', sessionId: 'session of ada' });
+    await eventually(() => client.connection.state !== 'connected');
+  });
+
+  test('stays when the login ends of somebody who looked at a public channel only', async () => {
+    const client = open('ada');
+    await join(client, 'news');
+    house.events.emit('auth/sessions-revoked', { userId: 'ada', sessionId: null });
+    const { got } = await join(client, 'more');
+    await server.trigger('more', 'x', {});
+    await eventually(() => got.length === 1);
+    expect(client.connection.state).toBe('connected');
+  });
+
   test('comes back by itself after a restart code', async () => {
     const client = open();
     const states: string[] = [];
@@ -215,22 +246,45 @@ describe('pusher-js', () => {
   });
 });
 
-test('laravel-echo listens and sees who is here', async () => {
-  const echo = new Echo({
-    broadcaster: 'pusher',
-    client: open('ada') as never,
-    key: APP.key,
-  } as never) as Echo<'pusher'>;
+test('laravel-echo as `reverb` listens, joins private channels, whispers and sees who is here', async () => {
+  const openEcho = (user: string) =>
+    new Echo({
+      broadcaster: 'reverb',
+      Pusher: PusherClient,
+      key: APP.key,
+      wsHost: '127.0.0.1',
+      wsPort: house.port,
+      forceTLS: false,
+      enabledTransports: ['ws'],
+      authEndpoint: `${house.url}/api/sockets/pusher-auth`,
+      auth: { headers: { authorization: `Bearer ${house.token(user)}` } },
+    } as never) as Echo<'reverb'>;
+  const [echo, other] = [openEcho('ada'), openEcho('bob')];
+  clients.push(echo.connector.pusher as PusherClient, other.connector.pusher as PusherClient);
   const got: unknown[] = [];
-  echo.channel('orders').listen('.shipped', (data: unknown) => got.push(data));
-  echo.channel('orders').listen('OrderCreated', (data: unknown) => got.push(data));
+  const hear = (data: unknown) => got.push(data);
+  echo.channel('orders').listen('.shipped', hear).listen('OrderCreated', hear);
+  echo.private('team.one').listen('.hello', hear).listenForWhisper('typing', hear);
   const here = await new Promise<{ name: string }[]>((resolve) => echo.join('team').here(resolve));
   expect(here).toEqual([{ name: 'Name of ada' }]);
-  await eventually(() => clients[0]?.channel('orders')?.subscribed === true);
+  const joining = new Promise<{ name: string }>((resolve) => echo.join('team').joining(resolve));
+  other.join('team');
+  expect(await joining).toEqual({ name: 'Name of bob' });
+  const isSubscribed = (of: Echo<'reverb'>, name: string) =>
+    (of.connector.pusher as PusherClient).channel(name)?.subscribed === true;
+  const whisperer = other.private('team.one');
+  await eventually(
+    () =>
+      isSubscribed(echo, 'orders') && isSubscribed(echo, 'private-team.one') && isSubscribed(other, 'private-team.one'),
+  );
   await server.trigger('orders', 'shipped', { id: 1 });
   await server.trigger('orders', 'App\\Events\\OrderCreated', { id: 2 });
-  await eventually(() => got.length === 2);
-  expect(got).toEqual([{ id: 1 }, { id: 2 }]);
+  await server.trigger('private-team.one', 'hello', { id: 3 });
+  await eventually(() => got.length === 3);
+  whisperer.whisper('typing', { id: 4 });
+  await eventually(() => got.length === 4);
+  expect(got).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }, { id: 4 }]);
+  expect(echo.socketId()).toMatch(/^\d+\.\d+$/);
 });
 
 describe('the server library', () => {
