@@ -11,6 +11,8 @@ const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
 export interface ObjectPaths {
   /** Where objects under construction and the marks of unsettled ones are. */
   readonly stagingDirectory: string;
+  /** Where objects are that grow over many requests. */
+  readonly growingDirectory: string;
   /** Where the object of a key lives: `root/<shard>/<name>`. */
   finalPath(key: string): string;
   /** The directory of {@link finalPath}. */
@@ -28,6 +30,7 @@ export function objectPaths(root: string): ObjectPaths {
   const shardDirectory = (key: string) => join(root, (crc32(key) & 0xff).toString(16).padStart(2, '0'));
   return {
     stagingDirectory,
+    growingDirectory: join(root, '.growing'),
     shardDirectory,
     finalPath: (key) => join(shardDirectory(key), toName(key)),
     stagingPath: (key) => join(stagingDirectory, `${ownIdentity}${SEPARATOR}${toName(key)}`),

@@ -1,19 +1,8 @@
-import {
-  access,
-  constants,
-  link,
-  mkdir,
-  open,
-  opendir,
-  readdir,
-  rename,
-  stat,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { access, constants, mkdir, open, opendir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
+import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
 import { assertKey, fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { atDisk, directorySync, isErrno, writeDurably } from './disk-write.ts';
 
@@ -49,18 +38,6 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
     );
   };
 
-  /** Links the staged file to its final name; the shard directory is made when its first object comes. */
-  const publish = async (key: string): Promise<void> => {
-    try {
-      await link(paths.stagingPath(key), paths.finalPath(key));
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-      await mkdir(paths.shardDirectory(key), { recursive: true });
-      await syncDirectory(root);
-      await link(paths.stagingPath(key), paths.finalPath(key));
-    }
-  };
-
   /** Notes that the object is about to be opened, and forgets those that must be open by now. */
   const noteOpening = (key: string): void => {
     const now = performance.now();
@@ -86,7 +63,7 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
       let isPublished = false;
       try {
         const written = await writeDurably(handle, body, maxBytes, signal);
-        await publish(key).catch(failUnlessNew);
+        await giveFinalName(paths, key, staged).catch(failUnlessNew);
         isPublished = true;
         await syncDirectory(paths.shardDirectory(key));
         return { key, ...written };
@@ -167,32 +144,4 @@ function failUnlessNew(error: unknown): Promise<never> {
   if (isErrno(error, 'EEXIST'))
     return Promise.reject(new Error('an object of this key exists already', { cause: error }));
   return atDisk(Promise.reject(error));
-}
-
-/** Deletes a file; a missing one is no error. */
-async function removeFile(path: string): Promise<void> {
-  await atDisk(
-    unlink(path).catch((error: unknown) => {
-      if (!isErrno(error, 'ENOENT')) throw error;
-    }),
-  );
-}
-
-async function statFile(path: string) {
-  return atDisk(
-    stat(path).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return null;
-      throw error;
-    }),
-  );
-}
-
-/** Names in a directory, none when it is missing. */
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return atDisk(
-    readdir(directory).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw error;
-    }),
-  );
 }

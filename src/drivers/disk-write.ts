@@ -6,8 +6,8 @@ import { sharedRun } from '../kernel/shared-run.ts';
 /** Bytes after which what was written is sent to the disk while more is still arriving. */
 const FLUSH_EVERY_BYTES = 64 * 2 ** 20;
 /** A batch is written when it has so many bytes, or chunks (the kernel takes at most 1024 in one write). */
-const BATCH_BYTES = 256 * 1024;
-const BATCH_CHUNKS = 256;
+export const BATCH_BYTES = 256 * 1024;
+export const BATCH_CHUNKS = 256;
 
 export interface WrittenFile {
   /** Bytes. */
@@ -79,7 +79,8 @@ export function directorySync(): (path: string) => Promise<void> {
   };
 }
 
-async function syncNow(directory: string): Promise<void> {
+/** Makes the entries of a directory durable. */
+export async function syncNow(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();
@@ -107,7 +108,7 @@ function toStorageError(error: unknown): AppError {
 }
 
 /** Flushes now and then while writing goes on, one flush at a time. */
-function backgroundFlusher(handle: FileHandle) {
+export function backgroundFlusher(handle: FileHandle) {
   let unflushedBytes = 0;
   let running: Promise<void> | null = null;
   let fault: unknown;
@@ -134,7 +135,7 @@ function backgroundFlusher(handle: FileHandle) {
 }
 
 /** One write may take less than it was given, on a disk that is about to be full for example. */
-async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+export async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
   let { bytesWritten: done } = await handle.writev(chunks, position);
   let start = 0;
   for (const chunk of chunks) {
@@ -150,7 +151,7 @@ async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], posit
  * The same chunks, ending with the signal's reason as soon as it is aborted, even while the source is silent. The source
  * is told to stop but not waited for.
  */
-function abortable(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+export function abortable(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
   if (!signal) return body;
   return {
     [Symbol.asyncIterator]() {

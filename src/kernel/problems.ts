@@ -53,6 +53,12 @@ export const storageProblems = defineProblems('storage', {
   'too-large': { status: 413, title: 'Object too large', detail: 'The object is larger than allowed here.' },
   full: { status: 507, title: 'Storage full', detail: 'There is no room left to store this. Nothing was kept.' },
   unavailable: { status: 503, title: 'Storage unavailable', detail: 'The storage cannot be reached right now.' },
+  gone: { status: 410, title: 'No longer stored', detail: 'What was stored of this so far is gone. Start it again.' },
+  'wrong-offset': {
+    status: 409,
+    title: 'Wrong offset',
+    detail: 'The bytes do not follow those that are stored. Ask for the offset and go on from there.',
+  },
 });
 
 /** Failures of a database. */

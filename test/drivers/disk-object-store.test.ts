@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
-import { link, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { objectPaths, toName } from '../../src/drivers/disk-object-paths.ts';
@@ -8,6 +8,7 @@ import { diskObjectStore } from '../../src/drivers/disk-object-store.ts';
 import { isIdentityAlive, ownIdentity } from '../../src/drivers/process-identity.ts';
 import { storageProblems } from '../../src/kernel/problems.ts';
 import { bytes, collect, failureOf, from, objectStoreContract } from '../contracts/object-store.ts';
+import { filesBelow } from '../support/files-below.ts';
 
 const folders: string[] = [];
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
@@ -16,11 +17,6 @@ async function makeRoot(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-store-'));
   folders.push(folder);
   return join(folder, 'objects');
-}
-
-async function filesBelow(root: string): Promise<string[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
 objectStoreContract('the disk store', async () => {

@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type FileAnswer, listFiles } from '../modules/uploads/support.ts';
+import type { FileAnswer } from '../modules/uploads/support.ts';
 import { type Call, createClient, register } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { filesBelow } from '../support/files-below.ts';
 import { connectRaw, sendRaw, statusOf } from '../support/raw.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
 afterEach(() => eventually(async () => (await objectsOf(server)).length === 0));
 afterAll(() => server[Symbol.asyncDispose]());
 
-const objectsOf = ({ dataDir }: TestServer) => listFiles(join(dataDir, 'objects'));
+const objectsOf = ({ dataDir }: TestServer) => filesBelow(join(dataDir, 'objects'));
 
 function formOf(name: string, content: Uint8Array): FormData {
   const form = new FormData();

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
@@ -20,6 +20,7 @@ import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
 import { createGate, type Identity } from '../../../src/web/gate.ts';
 import { recordingLog } from '../../support/fakes.ts';
+import { filesBelow } from '../../support/files-below.ts';
 
 const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const satisfies Record<string, Role>;
 export type Person = keyof typeof PEOPLE;
@@ -119,7 +120,7 @@ export async function openUploads(options: UploadsOptions = {}) {
     },
     deleteUser: (person: Person) => plainDatabase.write((tx) => tx.delete(users).where(eq(users.id, ids[person]))),
     /** Every file below the store's root, unsettled ones included. */
-    filesOnDisk: () => listFiles(objects),
+    filesOnDisk: () => filesBelow(objects),
     /** What nobody should ever see: bugs that were answered with 500, and listeners that threw. */
     faults,
     async [Symbol.asyncDispose]() {
@@ -141,11 +142,6 @@ export interface FileAnswer {
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly url: string;
-}
-
-export async function listFiles(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
 function identify(request: Request, ids: Record<Person, string>): Identity {

@@ -1,0 +1,52 @@
+import { link, mkdir, readdir, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { ObjectPaths } from './disk-object-paths.ts';
+import { atDisk, isErrno, syncNow } from './disk-write.ts';
+
+/**
+ * Gives a complete file the final name of a key, beside the one it has; the name is not durable yet. The shard directory is made
+ * when its first object comes. Throws the file system's error, `EEXIST` when the key is taken.
+ */
+export async function giveFinalName(paths: ObjectPaths, key: string, path: string): Promise<void> {
+  try {
+    await link(path, paths.finalPath(key));
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    const shard = paths.shardDirectory(key);
+    await mkdir(shard, { recursive: true });
+    await syncNow(dirname(shard));
+    await link(path, paths.finalPath(key));
+  }
+}
+
+/** Deletes a file. @returns whether there was one. */
+export async function removeFile(path: string): Promise<boolean> {
+  return atDisk(
+    unlink(path).then(
+      () => true,
+      (error: unknown) => {
+        if (!isErrno(error, 'ENOENT')) throw error;
+        return false;
+      },
+    ),
+  );
+}
+
+export function statFile(path: string) {
+  return atDisk(nullIfMissing(stat(path)));
+}
+
+/** Names in a directory, none when it is missing. */
+export async function namesIn(directory: string): Promise<readonly string[]> {
+  return (await atDisk(nullIfMissing(readdir(directory)))) ?? [];
+}
+
+/** The result of a file operation, `null` when there is no such file. */
+export async function nullIfMissing<T>(operation: Promise<T>): Promise<T | null> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
