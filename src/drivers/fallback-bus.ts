@@ -1,4 +1,4 @@
-import type { Bus, BusListener, PresenceStore } from '../ports/bus.ts';
+import type { AudienceStore, Bus, BusListener, PresenceStore } from '../ports/bus.ts';
 
 /** A bus that may be out of reach. */
 export interface RemoteBus extends Bus {
@@ -25,8 +25,22 @@ export function fallbackBus(remote: RemoteBus, local: Bus): Bus {
     count: (topic) => current().presence.count(topic),
   };
 
+  const audience: AudienceStore = {
+    // Both know it, so that either can answer at any time.
+    async set(counts) {
+      await local.audience.set(counts);
+      await remote.audience.set(counts).catch((error: unknown) => {
+        // It is told again when the shared bus is back.
+        if (remote.isUp) throw error;
+      });
+    },
+    list: () => current().audience.list(),
+    count: (name) => current().audience.count(name),
+  };
+
   return {
     presence,
+    audience,
     listen(heard) {
       listener = heard;
       remote.listen(heard);

@@ -11,6 +11,7 @@ import {
 } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import { toHistoryPage } from './history-page.ts';
+import { memoryAudience } from './memory-audience.ts';
 import { memoryPresence } from './memory-presence.ts';
 
 export interface MemoryBusOptions {
@@ -107,6 +108,7 @@ export function memoryBus(options: MemoryBusOptions): Bus {
 
   return {
     presence,
+    audience: memoryAudience(),
     listen(heard) {
       listener = heard;
     },

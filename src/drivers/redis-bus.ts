@@ -12,6 +12,7 @@ import {
 } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
 import { toHistoryPage } from './history-page.ts';
+import { redisAudience } from './redis-audience.ts';
 import { createRedisLink } from './redis-link.ts';
 import { readPresenceChange, redisPresence } from './redis-presence.ts';
 import { HISTORY, PUBLISH } from './redis-scripts.ts';
@@ -36,7 +37,7 @@ const TOPIC_CHANNEL = 'bunkhouse:topic:';
 /** How long a quiet topic keeps its epoch. */
 const META_MS = 7 * 24 * 3_600_000;
 const PRESENCE_TTL_MS = 60_000;
-/** How often the leases of topics that are listened to here are looked at. */
+/** How often the leases of topics that are listened to here are looked at, and our own are renewed. */
 const REAP_MS = 5_000;
 
 /** The bus of several machines over Redis: every step that must be one is one script there. */
@@ -69,15 +70,19 @@ export function redisBus(options: RedisBusOptions): RedisBus {
     onFault,
     onChange(isUp) {
       options.onChange?.(isUp);
+      if (!isUp) return;
       // What was published meanwhile did not get here.
-      if (isUp) listener?.onDoubt(null);
+      listener?.onDoubt(null);
+      audience.restore().catch(onFault);
     },
   });
+  const audience = redisAudience({ link, clock });
   link.subscribe(SIGNALS);
 
   const channelOf = (topic: string) => TOPIC_CHANNEL + topic;
   const store = redisPresence({ link, clock, ttlMs: presenceTtlMs, channelOf });
   const reaper = setInterval(() => {
+    if (link.isUp) audience.renew().catch(onFault);
     for (const topic of peopled) {
       if (subscribed.has(topic)) store.reap(topic).catch(() => undefined);
       else peopled.delete(topic);
@@ -94,6 +99,7 @@ export function redisBus(options: RedisBusOptions): RedisBus {
 
   return {
     presence: store,
+    audience,
     get isUp() {
       return link.isUp;
     },
@@ -140,6 +146,7 @@ export function redisBus(options: RedisBusOptions): RedisBus {
     },
     async close() {
       clearInterval(reaper);
+      if (link.isUp) await audience.leave().catch(onFault);
       link.close();
     },
   };

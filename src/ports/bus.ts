@@ -21,6 +21,7 @@ export interface Bus {
   /** Reads what is kept of a stream. */
   history(topic: string, query: HistoryQuery): Promise<HistoryPage>;
   readonly presence: PresenceStore;
+  readonly audience: AudienceStore;
   /** Tells every process, this one included. */
   signal(signal: Signal): Promise<void>;
   /** Rejects when the bus cannot be reached right now. */
@@ -116,6 +117,17 @@ export interface PresenceChange {
   readonly member: Member;
   /** The first connection of its user to come, or the last to go. */
   readonly isEdge: boolean;
+}
+
+/**
+ * How many connections hear what, over all processes. What each process has is leased: it goes soon after a process that died.
+ */
+export interface AudienceStore {
+  /** What this process has of the names whose count has changed; 0 takes one off. */
+  set(counts: ReadonlyMap<string, number>): Promise<void>;
+  /** Only what is heard by somebody. */
+  list(): Promise<ReadonlyMap<string, number>>;
+  count(name: string): Promise<number>;
 }
 
 /** Orders that reach every process. */

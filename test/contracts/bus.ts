@@ -200,6 +200,29 @@ export function busContract(name: string, open: () => Promise<BusUnderTest>): vo
       expect(await bus.presence.count(`${topic}.other`)).toEqual({ clients: 0, users: 0 });
     });
 
+    test('adds up who hears what over all processes', async () => {
+      await bus.audience.set(
+        new Map([
+          [`${topic}.a`, 2],
+          [`${topic}.b`, 1],
+          ['__proto__', 3],
+        ]),
+      );
+      await bus.audience.set(new Map([[`${topic}.b`, 0]]));
+      if (subject.other !== bus) {
+        await subject.other.audience.set(new Map([[`${topic}.a`, 5]]));
+        expect(await bus.audience.count(`${topic}.a`)).toBe(7);
+        await subject.other.audience.set(new Map([[`${topic}.a`, 0]]));
+      }
+      for (const reader of [bus, subject.other]) {
+        const list = await reader.audience.list();
+        expect([...list].filter(([name]) => name.startsWith(topic))).toEqual([[`${topic}.a`, 2]]);
+        expect(list.get('__proto__')).toBe(3);
+        expect(await reader.audience.count(`${topic}.a`)).toBe(2);
+        expect(await reader.audience.count(`${topic}.b`)).toBe(0);
+      }
+    });
+
     test('signals every process', async () => {
       const signal = { kind: 'revoke', userId: 'u', sessionId: null } as const;
       await subject.other.signal(signal);

@@ -4,6 +4,7 @@ import type { TopicAccess } from './access.ts';
 import type { Hub } from './hub.ts';
 import type { Authenticate } from './identity.ts';
 import type { SocketLimits } from './limits.ts';
+import type { LocalAudience } from './local-audience.ts';
 import type { LocalPresence } from './local-presence.ts';
 import type { Publisher } from './publisher.ts';
 import type { Registry } from './registry.ts';
@@ -17,6 +18,8 @@ export interface Host {
   readonly limits: SocketLimits;
   readonly bus: Bus;
   readonly hub: Hub;
+  /** Of Pusher's channels, over all processes. */
+  readonly audience: LocalAudience;
   readonly registry: Registry;
   readonly access: TopicAccess;
   readonly presence: LocalPresence;

@@ -11,6 +11,8 @@ export interface HubOptions {
   /** Hears how much was handed to the driver: bytes of each frame, and how many connections get it. */
   readonly onFanOut: (bytes: number, members: number, publishedAt: number | null) => void;
   readonly onRecovery: (isRecovered: boolean) => void;
+  /** Hears how many connections there now are on a channel of a wire. */
+  readonly onMembers: (encoder: Encoder, channel: string, connections: number) => void;
   readonly onFault: (error: unknown, topic: string) => void;
 }
 
@@ -36,8 +38,6 @@ export interface Hub {
   attach(subscription: Subscription, since: Position | null, begin: (attached: Attached) => void): Promise<boolean>;
   /** Idempotent. */
   detach(subscription: Subscription): void;
-  /** What is listened to on one wire, with how many connections. */
-  channels(encoder: Encoder): ReadonlyMap<string, number>;
   onPublication(topic: string, publication: Publication, epoch: string): void;
   onPresence(topic: string, change: PresenceChange): void;
   onDoubt(topic: string | null): void;
@@ -161,9 +161,9 @@ export function createHub(options: HubOptions): Hub {
     topic.gate?.delete(subscription);
     if (topic.gate?.size === 0) topic.gate = null;
     for (const outlet of topic.outlets) {
-      if (outlet.remove(subscription) && outlet.members.size === 0) {
-        topic.outlets = topic.outlets.filter((other) => other !== outlet);
-      }
+      if (!outlet.remove(subscription)) continue;
+      options.onMembers(outlet.encoder, outlet.channel, outlet.members.size);
+      if (outlet.members.size === 0) topic.outlets = topic.outlets.filter((other) => other !== outlet);
     }
     closeIfUnused(topic);
   };
@@ -198,21 +198,14 @@ export function createHub(options: HubOptions): Hub {
         if (topic.gate.size === 0) topic.gate = null;
         if (since) options.onRecovery(publications !== null);
         begin({ ...topic.live, isRecovered: publications !== null, publications: publications ?? [] });
-        outletFor(topic, subscription).add(subscription);
+        const outlet = outletFor(topic, subscription);
+        outlet.add(subscription);
+        options.onMembers(outlet.encoder, outlet.channel, outlet.members.size);
         return true;
       } catch (error) {
         detach(subscription);
         throw error;
       }
-    },
-    channels(encoder) {
-      const counts = new Map<string, number>();
-      for (const { outlets } of topics.values()) {
-        for (const outlet of outlets) {
-          if (outlet.encoder === encoder && outlet.members.size > 0) counts.set(outlet.channel, outlet.members.size);
-        }
-      }
-      return counts;
     },
     onPublication(name, publication, epoch) {
       const topic = topics.get(name);

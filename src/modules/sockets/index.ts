@@ -15,11 +15,13 @@ import { createHub } from './hub.ts';
 import { createAuthenticate } from './identity.ts';
 import { createInspector } from './inspector.ts';
 import { SOCKET_LIMITS, type SocketLimits } from './limits.ts';
+import { createLocalAudience } from './local-audience.ts';
 import { createLocalPresence } from './local-presence.ts';
 import { createLoginWatch, type Logins } from './login-watch.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 import type { PusherApp } from './pusher-app.ts';
 import { PusherConnection } from './pusher-connection.ts';
+import { pusherEncoder } from './pusher-protocol.ts';
 import { pusherRoutes } from './pusher-routes.ts';
 import { createRegistry } from './registry.ts';
 import { socketRoutes } from './routes.ts';
@@ -85,6 +87,7 @@ export function createSockets(options: SocketsOptions): Sockets {
   let groups: SocketGroups = { publish: () => undefined };
 
   const registry = createRegistry({ clock, limits });
+  const audience = createLocalAudience(bus.audience, (error) => onFault(error, 'the audience could not be told'));
   const hub = createHub({
     bus,
     groups: { publish: (group, frame) => groups.publish(group, frame) },
@@ -95,6 +98,10 @@ export function createSockets(options: SocketsOptions): Sockets {
       metrics.onFanOut(members, publishedAt === null ? null : clock.now() - publishedAt);
     },
     onRecovery: metrics.onRecovery,
+    onMembers(encoder, channel, connections) {
+      // Only Pusher's API asks.
+      if (encoder === pusherEncoder) audience.note(channel, connections);
+    },
     onFault: (error) => onFault(error, 'a gap could not be closed yet'),
   });
   const access = createTopicAccess(createRuleTable(options.rules), (error) =>
@@ -127,6 +134,7 @@ export function createSockets(options: SocketsOptions): Sockets {
     limits,
     bus,
     hub,
+    audience,
     registry,
     access,
     presence,

@@ -3,7 +3,7 @@ import { isRecord, tryRecord } from './json.ts';
 import { socketProblems } from './problems.ts';
 import { findApiFault, type PusherApp } from './pusher-app.ts';
 import { readPusherChannel } from './pusher-channels.ts';
-import { pusherEncoder, toJsonText } from './pusher-protocol.ts';
+import { toJsonText } from './pusher-protocol.ts';
 
 /**
  * The HTTP API that Pusher's server libraries speak (https://pusher.com/docs/channels/library_auth_reference/rest-api/).
@@ -60,13 +60,13 @@ export function createPusherApi(host: Host, app: PusherApp | null): PusherApi {
     }
   };
 
-  const describe = async (channel: string, count: number, info: ReadonlySet<string>) => {
+  const describe = async (channel: string, count: number | null, info: ReadonlySet<string>) => {
     const found = readPusherChannel(channel);
     const isPresence = found?.kind === 'presence';
     if (info.has('user_count') && !isPresence) throw new Refusal(400, 'user_count is for presence channels');
     return {
       ...(info.has('user_count') && found ? { user_count: (await host.bus.presence.count(found.topic)).users } : {}),
-      ...(info.has('subscription_count') ? { subscription_count: count } : {}),
+      ...(info.has('subscription_count') ? { subscription_count: count ?? (await host.audience.count(channel)) } : {}),
     };
   };
 
@@ -81,8 +81,7 @@ export function createPusherApi(host: Host, app: PusherApp | null): PusherApi {
         if (socketProblems.is(error, 'message-too-large')) throw new Refusal(413, 'The data is too large');
         throw error;
       }
-      if (info.size > 0)
-        answer[channel] = await describe(channel, host.hub.channels(pusherEncoder).get(channel) ?? 0, info);
+      if (info.size > 0) answer[channel] = await describe(channel, null, info);
     }
     return info.size > 0 ? { channels: answer } : {};
   };
@@ -110,7 +109,7 @@ export function createPusherApi(host: Host, app: PusherApp | null): PusherApi {
         const prefix = searchParams.get('filter_by_prefix') ?? '';
         const info = readInfo(searchParams.get('info'));
         const entries: [string, object][] = [];
-        for (const [channel, count] of host.hub.channels(pusherEncoder)) {
+        for (const [channel, count] of await host.audience.list()) {
           if (channel.startsWith(prefix)) entries.push([channel, await describe(channel, count, info)]);
         }
         return { channels: Object.fromEntries(entries) };
@@ -119,7 +118,7 @@ export function createPusherApi(host: Host, app: PusherApp | null): PusherApi {
     channel: (call, name) =>
       signed(call, async ({ searchParams }) => {
         if (!readPusherChannel(name)) throw new Refusal(400, 'Invalid channel name');
-        const count = host.hub.channels(pusherEncoder).get(name) ?? 0;
+        const count = await host.audience.count(name);
         return { occupied: count > 0, ...(await describe(name, count, readInfo(searchParams.get('info')))) };
       }),
 

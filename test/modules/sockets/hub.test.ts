@@ -51,6 +51,7 @@ function openHub(slow: ReturnType<typeof slowBus>, maxHeld = 100) {
     maxHeld,
     onFanOut: () => undefined,
     onRecovery: () => undefined,
+    onMembers: () => undefined,
     onFault: (error) => {
       throw error;
     },

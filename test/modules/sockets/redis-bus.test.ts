@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import PusherServer from 'pusher';
 import { fallbackBus } from '../../../src/drivers/fallback-bus.ts';
 import { memoryBus } from '../../../src/drivers/memory-bus.ts';
 import { redisBus } from '../../../src/drivers/redis-bus.ts';
 import { busContract, recordingListener } from '../../contracts/bus.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type FakeClock, fakeClock } from '../../support/fakes.ts';
-import { connectCentrifugo, publicationsOf } from './raw-client.ts';
+import { connectCentrifugo, connectWebSocket, publicationsOf } from './raw-client.ts';
 import { hasRedis, startRedis, type TestRedis } from './redis-server.ts';
 import { openSockets } from './support.ts';
 
@@ -55,6 +56,64 @@ describe.skipIf(!hasRedis)('with Redis', () => {
     await eventually(() => heard.publications.length === 2);
     expect(heard.publications.at(-1)).toMatchObject({ epoch, publication: { data: '2' } });
     await bus.close();
+  });
+
+  test('the audience is known again after the server was gone, and without a process that closed', async () => {
+    const [bus, other] = [await open(fakeClock()), await open(fakeClock())];
+    await bus.audience.set(new Map([['news', 2]]));
+    await other.audience.set(new Map([['news', 3]]));
+    await redis.kill();
+    await eventually(() => !bus.isUp && !other.isUp);
+    await bus.audience.set(new Map([['more', 1]])).catch(() => undefined);
+    await redis.start();
+    const count = (name: string) => bus.audience.count(name).catch(() => 0);
+    await eventually(async () => (await count('news')) === 5 && (await count('more')) === 1);
+    await other.close();
+    expect(await bus.audience.list()).toEqual(
+      new Map([
+        ['news', 2],
+        ['more', 1],
+      ]),
+    );
+    await bus.close();
+  });
+
+  test('Pusher’s API counts over all machines', async () => {
+    const pusher = { id: 'app', key: 'key', secret: 'secret' };
+    const bus = (clock: FakeClock) =>
+      fallbackBus(redisBus({ url: redis.url, clock, onFault: () => undefined }), memoryBus({ clock }));
+    await using one = await openSockets({ bus, pusher });
+    await using two = await openSockets({ bus, pusher });
+    await eventually(async () =>
+      (await Promise.allSettled([one.bus.ping(), two.bus.ping()])).every(({ status }) => status === 'fulfilled'),
+    );
+    for (const { url } of [one, two, two]) {
+      const client = await connectWebSocket(`${url.replace('http', 'ws')}/app/key?protocol=7`);
+      client.send({ event: 'pusher:subscribe', data: { channel: 'news' } });
+      await client.until(({ event }) => event === 'pusher_internal:subscription_succeeded');
+    }
+    const clients = [one, two].map(
+      ({ port }) =>
+        new PusherServer({
+          appId: 'app',
+          key: 'key',
+          secret: 'secret',
+          host: '127.0.0.1',
+          port: `${port}`,
+          cluster: '',
+        }),
+    );
+    for (const client of clients) {
+      const get = async (path: string, params = {}) => (await client.get({ path, params })).json();
+      await eventually(
+        async () => (await get('/channels/news', { info: 'subscription_count' })).subscription_count === 3,
+      );
+      expect(await get('/channels', { info: 'subscription_count' })).toEqual({
+        channels: { news: { subscription_count: 3 } },
+      });
+      const answer = await client.trigger('news', 'x', {}, { info: 'subscription_count' });
+      expect(await answer.json()).toEqual({ channels: { news: { subscription_count: 3 } } });
+    }
   });
 
   test('the presence of a machine that died ends with its leases', async () => {
