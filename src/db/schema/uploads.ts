@@ -23,6 +23,8 @@ export const files = sqliteTable(
       .default('private'),
     /** Where the object store has the bytes; a replaced file gets a new one. */
     objectKey: text('object_key').notNull(),
+    /** ThumbHash of an image, base64; null until it is made, empty when the content has none. */
+    thumbhash: text('thumbhash'),
     createdAt: timestamp('created_at').notNull(),
     updatedAt: timestamp('updated_at').notNull(),
   },
@@ -40,6 +42,26 @@ export const fileUsage = sqliteTable('file_usage', {
     .references(() => users.id, { onDelete: 'cascade' }),
   bytes: integer('bytes').notNull(),
 });
+
+/** Room in a user's quota that is held for bytes still to come. What has expired counts no more. */
+export const quotaReservations = sqliteTable(
+  'quota_reservations',
+  {
+    /** Named by what it is held for. */
+    id: text('id').primaryKey(),
+    ownerId: text('owner_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    bytes: integer('bytes').notNull(),
+    /** The file whose bytes will go when these come: of several reservations one at a time may count on that. */
+    replacedFileId: text('replaced_file_id'),
+    expiresAt: timestamp('expires_at').notNull(),
+  },
+  (table) => [
+    index('quota_reservations_owner').on(table.ownerId, table.expiresAt),
+    index('quota_reservations_expiry').on(table.expiresAt),
+  ],
+);
 
 /**
  * Objects that no row names any more and that are still to be deleted. Filled by triggers in the transaction that drops
@@ -64,5 +86,27 @@ export const fileVariants = sqliteTable(
     type: text('type').notNull(),
     createdAt: timestamp('created_at').notNull(),
   },
-  (table) => [uniqueIndex('file_variants_recipe').on(table.fileId, table.recipe)],
+  (table) => [
+    uniqueIndex('file_variants_recipe').on(table.fileId, table.recipe),
+    uniqueIndex('file_variants_object').on(table.objectKey),
+  ],
+);
+
+/** Ways to a file's content that need no token. The link itself is signed; what it may do stands here, so it can be revoked. */
+export const fileLinks = sqliteTable(
+  'file_links',
+  {
+    id: id().primaryKey(),
+    fileId: text('file_id')
+      .notNull()
+      .references(() => files.id, { onDelete: 'cascade' }),
+    /** Null: by the type of the content, as for those who sign in. */
+    disposition: text('disposition', { enum: ['inline', 'attachment'] }),
+    isOnce: integer('is_once', { mode: 'boolean' }).notNull(),
+    createdAt: timestamp('created_at').notNull(),
+    expiresAt: timestamp('expires_at').notNull(),
+    /** When a one-time link was used. */
+    usedAt: timestamp('used_at'),
+  },
+  (table) => [index('file_links_file').on(table.fileId, table.id), index('file_links_expiry').on(table.expiresAt)],
 );

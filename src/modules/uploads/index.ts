@@ -1,9 +1,11 @@
 import type { EventBus } from '../../kernel/events.ts';
+import { createHook } from '../../kernel/hooks.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import type { Module } from '../../web/module.ts';
+import type { AdmissionHook } from './admission.ts';
 import type { UploadLimits } from './intake.ts';
 import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
@@ -23,10 +25,20 @@ export interface UploadsOptions {
 
 /** Files: taking them in, keeping them, giving them back. */
 export function createUploads({ database, store, clock, events, log, limits }: UploadsOptions) {
-  const reaper = createReaper({ database, store, log });
-  const service = createUploadService({ database, store, clock, events, log, limits, onDoomed: reaper.wake });
+  const reaper = createReaper({ database, store, log, sweep: () => service.quota.sweep(database) });
+  const admission: AdmissionHook = createHook();
+  const service = createUploadService({
+    database,
+    store,
+    clock,
+    events,
+    log,
+    limits,
+    admission,
+    onDoomed: reaper.wake,
+  });
   let unsubscribe: () => void = () => undefined;
-  return {
+  const module = {
     name: 'uploads',
     routes: uploadRoutes(service),
     async start() {
@@ -38,4 +50,5 @@ export function createUploads({ database, store, clock, events, log, limits }: U
       await reaper.stop();
     },
   } satisfies Module;
+  return { ...module, hooks: { admission } };
 }

@@ -27,11 +27,6 @@ export function assertFits(bytes: number, limits: UploadLimits, quotaLeft: numbe
   if (bytes > quotaLeft) throw refused('quota-exceeded');
 }
 
-/** What a user may still add, in bytes; `Infinity` without a quota. */
-export function quotaLeft(limits: UploadLimits, usedBytes: number): number {
-  return limits.userQuotaBytes > 0 ? Math.max(0, limits.userQuotaBytes - usedBytes) : Number.POSITIVE_INFINITY;
-}
-
 /**
  * Stores a stream as the content of a file, within the file limit and `room` bytes of quota. On failure nothing remains.
  */
@@ -56,6 +51,6 @@ export async function takeIn(
 }
 
 /** The rest of the body stays unread, so the connection cannot carry another request. */
-function refused(name: 'too-large' | 'quota-exceeded') {
+export function refused(name: 'too-large' | 'quota-exceeded') {
   return uploadProblems.create(name, { headers: { connection: 'close' } });
 }

@@ -30,6 +30,11 @@ export const uploadProblems = defineProblems('uploads', {
     title: 'Unexpected file',
     detail: 'The form has a file in a field of another name. Files go into fields named file.',
   },
+  refused: {
+    status: 422,
+    title: 'File refused',
+    detail: 'A rule of this site does not allow this file. Nothing was kept.',
+  },
   interrupted: {
     status: 400,
     title: 'Upload interrupted',

@@ -22,9 +22,11 @@ export interface ReaperOptions {
   readonly database: Database;
   readonly store: ObjectStore;
   readonly log: Logger;
+  /** Further leftovers in the database, deleted now and then. */
+  readonly sweep: () => Promise<void>;
 }
 
-export function createReaper({ database, store, log }: ReaperOptions): Reaper {
+export function createReaper({ database, store, log, sweep }: ReaperOptions): Reaper {
   let running: Promise<void> | null = null;
   let isWanted = false;
   let isStopped = false;
@@ -90,8 +92,12 @@ export function createReaper({ database, store, log }: ReaperOptions): Reaper {
       } catch (error) {
         log.error({ err: error }, 'objects of an earlier run could not be recovered');
       }
-      wake();
-      look = setInterval(wake, LOOK_MS);
+      const lookRound = () => {
+        wake();
+        sweep().catch((error: unknown) => log.warn({ err: error }, 'leftovers of uploads could not be swept'));
+      };
+      lookRound();
+      look = setInterval(lookRound, LOOK_MS);
       look.unref();
     },
     async stop() {

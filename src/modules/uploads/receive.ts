@@ -1,13 +1,14 @@
 import { requestProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
+import type { Visibility } from './admission.ts';
 import { incomingBody } from './incoming.ts';
 import { readMultipart } from './multipart.ts';
 import { uploadProblems } from './problems.ts';
-import type { UploadService, Visibility } from './service.ts';
+import type { UploadService } from './service.ts';
 
 /** Keeps the files of a form (`POST /api/files`). */
 export function receiveForm(service: UploadService, ownerId: string, request: Request) {
-  return service.createAll(ownerId, async (add) => {
+  return service.createAll(ownerId, declaredBytes(request), async (add) => {
     const contentType = request.headers.get('content-type') ?? '';
     const fields = await readMultipart(incomingBody(request), contentType, ({ field, name, body }) => {
       if (field !== 'file') throw uploadProblems.create('unexpected-file');
@@ -19,9 +20,13 @@ export function receiveForm(service: UploadService, ownerId: string, request: Re
 
 /** Keeps a raw body under the name that ends the path (`PUT /api/files/by-name/:name`). */
 export function receiveRaw(service: UploadService, ownerId: string, request: Request) {
-  const declared = request.headers.get('content-length');
   const name = decodeLastSegment(contextOf(request).path);
-  return service.putByName(ownerId, name, incomingBody(request), declared === null ? null : Number(declared));
+  return service.putByName(ownerId, name, incomingBody(request), declaredBytes(request));
+}
+
+function declaredBytes(request: Request): number | null {
+  const declared = request.headers.get('content-length');
+  return declared === null ? null : Number(declared);
 }
 
 /** The name as it was sent, whatever it holds: `%2F` is a slash in a name, not a separator. */

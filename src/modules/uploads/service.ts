@@ -2,17 +2,18 @@ import type { Caller } from '../../kernel/caller.ts';
 import type { EventBus } from '../../kernel/events.ts';
 import { uuidv7 } from '../../kernel/ids.ts';
 import { LruMap } from '../../kernel/lru.ts';
-import { accessProblems, storageProblems } from '../../kernel/problems.ts';
+import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { ConstraintError, type Database, type Queries } from '../../ports/database.ts';
+import type { Database, Queries } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ByteRange, ObjectBody, ObjectStore } from '../../ports/object-store.ts';
+import { type AdmissionHook, type AdmittedFile, createAdmission, type NewFile, type Visibility } from './admission.ts';
+import { type Allowance, createAllowances } from './allowance.ts';
 import { readFileName } from './file-name.ts';
-import { assertFits, quotaLeft, type StoredContent, takeIn, type UploadLimits } from './intake.ts';
+import { assertFits, takeIn, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
+import { createQuota } from './quota.ts';
 import { type FileRecord, fileStore } from './store.ts';
-
-export type Visibility = FileRecord['visibility'];
 
 export interface UploadServiceOptions {
   readonly database: Database;
@@ -21,6 +22,7 @@ export interface UploadServiceOptions {
   readonly events: EventBus;
   readonly log: Logger;
   readonly limits: UploadLimits;
+  readonly admission: AdmissionHook;
   /** Called after rows have let go of their objects. */
   readonly onDoomed: () => void;
 }
@@ -37,47 +39,11 @@ export type UploadService = ReturnType<typeof createUploadService>;
  * Keeping files: bytes first, then the row that makes them a file, so that a row always has its bytes. Whatever fails in
  * between takes its bytes with it; a crash leaves them unsettled, for the reaper to find.
  */
-export function createUploadService({ database, store, clock, events, log, limits, onDoomed }: UploadServiceOptions) {
-  /** Deletes what was stored for rows that did not come to be. */
-  const abandon = async (contents: readonly StoredContent[]): Promise<void> => {
-    for (const { objectKey } of contents) {
-      try {
-        // A commit may have failed after it took effect: then the row stands and its bytes must too.
-        const isKept = await fileStore.hasObject(database.read, objectKey);
-        await (isKept ? store.settle(objectKey) : store.delete(objectKey));
-      } catch (error) {
-        log.error({ err: error, objectKey }, 'an object of a failed upload stays until the next start');
-      }
-    }
-  };
-
-  /** The row is safe. When this fails the next start does it. */
-  const settle = async (contents: readonly StoredContent[]): Promise<void> => {
-    for (const { objectKey } of contents) {
-      await store.settle(objectKey).catch((error: unknown) => {
-        log.warn({ err: error, objectKey }, 'an object could not be settled yet');
-      });
-    }
-  };
-
-  /** Runs the transaction that names the contents, and ends their unsettled state either way. */
-  const record = async <T>(contents: readonly StoredContent[], work: (tx: Queries) => Promise<T>): Promise<T> => {
-    try {
-      const result = await database.write(work);
-      await settle(contents);
-      return result;
-    } catch (error) {
-      await abandon(contents);
-      // The account went away while its upload was running.
-      if (error instanceof ConstraintError && error.kind === 'foreign-key') throw accessProblems.create('required');
-      throw error;
-    }
-  };
-
-  const leftFor = async (queries: Queries, ownerId: string): Promise<number> =>
-    limits.userQuotaBytes > 0
-      ? quotaLeft(limits, await fileStore.usedBytes(queries, ownerId))
-      : Number.POSITIVE_INFINITY;
+export function createUploadService(options: UploadServiceOptions) {
+  const { database, store, clock, events, log, limits, onDoomed } = options;
+  const quota = createQuota(limits.userQuotaBytes, clock);
+  const openAllowance = createAllowances(database, quota, log);
+  const { admit, abandon } = createAdmission({ ...options, quota, hook: options.admission });
 
   const recent = new LruMap<string, { readonly file: FileRecord; readonly version: number }>(RECENT_FILES);
 
@@ -99,82 +65,89 @@ export function createUploadService({ database, store, clock, events, log, limit
     return file;
   };
 
+  /** Stores what `receive` adds; when that fails, all of it is deleted again. */
+  const receiveInto = async (
+    stored: NewFile[],
+    allowance: Allowance,
+    receive: (add: AddFile) => Promise<Visibility>,
+  ): Promise<Visibility> => {
+    let { room } = allowance;
+    try {
+      const visibility = await receive(async (sentName, body) => {
+        const name = readFileName(sentName);
+        const id = uuidv7(clock.now());
+        const content = await takeIn(store, id, allowance.metered(body), limits, room);
+        room -= content.size;
+        stored.push({ ...content, id, name });
+      });
+      if (stored.length === 0) throw uploadProblems.create('no-file');
+      return visibility;
+    } catch (error) {
+      await abandon(stored);
+      throw error;
+    }
+  };
+
   return {
+    admit,
+    quota,
+
     /**
      * Keeps a set of files, all or none. `receive` adds them one after the other and says who may see them; when it
      * throws, none is kept.
+     * @param declaredBytes what the client says all of it has; `null` when it does not say.
      */
-    async createAll(ownerId: string, receive: (add: AddFile) => Promise<Visibility>): Promise<readonly FileRecord[]> {
-      const stored: (StoredContent & { readonly id: string; readonly name: string })[] = [];
-      let room = await leftFor(database.read, ownerId);
-      let visibility: Visibility;
+    async createAll(
+      ownerId: string,
+      declaredBytes: number | null,
+      receive: (add: AddFile) => Promise<Visibility>,
+    ): Promise<readonly FileRecord[]> {
+      const stored: NewFile[] = [];
+      const allowance = await openAllowance({ ownerId, declaredBytes });
+      let isAdmitted = false;
       try {
-        visibility = await receive(async (sentName, body) => {
-          const name = readFileName(sentName);
-          const id = uuidv7(clock.now());
-          const content = await takeIn(store, id, body, limits, room);
-          room -= content.size;
-          stored.push({ ...content, id, name });
-        });
-        if (stored.length === 0) throw uploadProblems.create('no-file');
-      } catch (error) {
-        await abandon(stored);
-        throw error;
+        const visibility = await receiveInto(stored, allowance, receive);
+        const reservationId = allowance.reservationId();
+        const admitted = await admit({ ownerId, files: stored, visibility, reservationId });
+        isAdmitted = true;
+        return admitted.map(({ file }) => file);
+      } finally {
+        await allowance.end(isAdmitted);
       }
-      const now = clock.now();
-      const records = stored.map((file) => ({ ...file, ownerId, visibility, createdAt: now, updatedAt: now }));
-      await record(stored, async (tx) => {
-        const total = stored.reduce((sum, { size }) => sum + size, 0);
-        if (total > (await leftFor(tx, ownerId))) throw uploadProblems.create('quota-exceeded');
-        await fileStore.insert(tx, records);
-      });
-      for (const { id } of records) events.emit('files/created', { fileId: id, ownerId });
-      return records;
     },
 
     /**
      * Keeps a body under a name: the content of the owner's newest file of that name is replaced, else a file is made.
-     * @param declaredBytes what the client says the body has, to refuse early; `null` when it does not say.
+     * @param declaredBytes what the client says the body has; `null` when it does not say.
      */
     async putByName(
       ownerId: string,
       sentName: string,
       body: AsyncIterable<Uint8Array>,
       declaredBytes: number | null,
-    ): Promise<{ readonly file: FileRecord; readonly isNew: boolean }> {
+    ): Promise<AdmittedFile> {
       const name = readFileName(sentName);
+      if (declaredBytes !== null) assertFits(declaredBytes, limits, Number.POSITIVE_INFINITY);
       const before = await fileStore.findByName(database.read, ownerId, name);
-      const room = (await leftFor(database.read, ownerId)) + (before?.size ?? 0);
-      if (declaredBytes !== null) assertFits(declaredBytes, limits, room);
-      const newId = uuidv7(clock.now());
-      const content = await takeIn(store, before?.id ?? newId, body, limits, room);
-
-      const outcome = await record([content], async (tx) => {
-        // Another upload may have made, replaced or deleted the file meanwhile.
-        const current = await fileStore.findByName(tx, ownerId, name);
-        if (content.size > (await leftFor(tx, ownerId)) + (current?.size ?? 0))
-          throw uploadProblems.create('quota-exceeded');
-        const updatedAt = Math.max(clock.now(), current?.createdAt ?? 0);
-        if (current) {
-          const changes = { ...content, updatedAt };
-          await fileStore.update(tx, current.id, changes);
-          return { file: { ...current, ...changes }, isNew: false };
-        }
-        const file: FileRecord = {
-          ...content,
-          id: newId,
+      const replaced = before ? { fileId: before.id, size: before.size } : undefined;
+      const allowance = await openAllowance({ ownerId, declaredBytes, replaced });
+      let isAdmitted = false;
+      try {
+        if (declaredBytes !== null) assertFits(declaredBytes, limits, allowance.room);
+        const id = uuidv7(clock.now());
+        const content = await takeIn(store, before?.id ?? id, allowance.metered(body), limits, allowance.room);
+        const [admitted] = await admit({
           ownerId,
-          name,
+          files: [{ ...content, id, name }],
           visibility: 'private',
-          createdAt: updatedAt,
-          updatedAt,
-        };
-        await fileStore.insert(tx, [file]);
-        return { file, isNew: true };
-      });
-      if (outcome.isNew) events.emit('files/created', { fileId: outcome.file.id, ownerId });
-      else onDoomed();
-      return outcome;
+          isReplacing: true,
+          reservationId: allowance.reservationId(),
+        });
+        isAdmitted = true;
+        return admitted as AdmittedFile;
+      } finally {
+        await allowance.end(isAdmitted);
+      }
     },
 
     /** An owner's files, newest first; `next` is the id to go on from. */

@@ -1,5 +1,5 @@
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
-import { doomedObjects, files, fileUsage } from '../../db/schema/uploads.ts';
+import { doomedObjects, files, fileVariants } from '../../db/schema/uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
 
@@ -21,13 +21,6 @@ const byName = preparedQuery((queries) =>
     .where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name'))))
     .orderBy(desc(files.id))
     .limit(1)
-    .prepare(),
-);
-const usage = preparedQuery((queries) =>
-  queries
-    .select({ bytes: fileUsage.bytes })
-    .from(fileUsage)
-    .where(eq(fileUsage.userId, sql.placeholder('userId')))
     .prepare(),
 );
 const insertion = preparedQuery((queries) =>
@@ -65,13 +58,9 @@ export const fileStore = {
     return queries.select().from(files).where(isWanted).orderBy(desc(files.id)).limit(limit);
   },
 
-  /** Bytes that a user keeps. */
-  async usedBytes(queries: Queries, userId: string): Promise<number> {
-    return (await usage(queries).get({ userId }))?.bytes ?? 0;
-  },
-
-  async insert(tx: Queries, records: readonly FileRecord[]): Promise<void> {
-    for (const record of records) await insertion(tx).run({ ...record });
+  /** What a file has beside its content is still to be made. */
+  async insert(tx: Queries, record: Omit<FileRecord, 'thumbhash'>): Promise<void> {
+    await insertion(tx).run({ ...record });
   },
 
   async update(tx: Queries, id: string, changes: Partial<FileRecord>): Promise<void> {
@@ -84,8 +73,10 @@ export const fileStore = {
 
   /** Whether a row names the object. */
   async hasObject(queries: Queries, objectKey: string): Promise<boolean> {
-    const found = await queries.select({ id: files.id }).from(files).where(eq(files.objectKey, objectKey)).limit(1);
-    return found.length > 0;
+    const file = await queries.select({ id: files.id }).from(files).where(eq(files.objectKey, objectKey)).get();
+    if (file) return true;
+    const isVariant = eq(fileVariants.objectKey, objectKey);
+    return (await queries.select({ id: fileVariants.id }).from(fileVariants).where(isVariant).get()) !== undefined;
   },
 
   /** Objects to be deleted, by key, from above the key `after`. */

@@ -25,7 +25,7 @@ describe('the reaper', () => {
     await uploads.database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
     await uploads.store.put('files/old/7', from([Buffer.from('x')]));
     const { database, store, log } = uploads;
-    const reaper = createReaper({ database, store, log });
+    const reaper = createReaper({ database, store, log, sweep: async () => undefined });
     await reaper.recover();
     await eventually(async () => (await database.read.select().from(doomedObjects)).length === 0);
     expect(await uploads.filesOnDisk()).toEqual([]);
@@ -39,7 +39,7 @@ describe('the reaper', () => {
       ...uploads.store,
       delete: (key) => (key.endsWith('/2') ? Promise.reject(new Error('in use')) : uploads.store.delete(key)),
     };
-    const reaper = createReaper({ database, store, log });
+    const reaper = createReaper({ database, store, log, sweep: async () => undefined });
     const doom = (...keys: string[]) =>
       database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
     await doom('files/x/1', 'files/x/2', 'files/x/3');
@@ -69,7 +69,7 @@ describe('the reaper', () => {
       settle: async (key) => void settled.push(key),
       delete: async (key) => void deleted.push(key),
     };
-    const reaper = createReaper({ database: uploads.database, store, log: uploads.log });
+    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
     await reaper.recover();
     await reaper.stop();
     expect(withRow[0]).toContain(id);
@@ -85,7 +85,7 @@ describe('the reaper', () => {
         throw new Error('out of reach');
       },
     };
-    const reaper = createReaper({ database: uploads.database, store, log: uploads.log });
+    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
     await reaper.recover();
     await reaper.stop();
     expect(uploads.log.lines.some(({ level }) => level === 'error')).toBe(true);

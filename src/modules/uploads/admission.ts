@@ -1,0 +1,193 @@
+import type { EventBus } from '../../kernel/events.ts';
+import type { Hook } from '../../kernel/hooks.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database, Queries } from '../../ports/database.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { ByteRange, ObjectBody, ObjectStore } from '../../ports/object-store.ts';
+import { forAccount } from './allowance.ts';
+import type { StoredContent, UploadLimits } from './intake.ts';
+import { uploadProblems } from './problems.ts';
+import type { Quota } from './quota.ts';
+import { type FileRecord, fileStore } from './store.ts';
+
+export type Visibility = FileRecord['visibility'];
+
+/** Bytes that ask to become a file. */
+export interface NewFile extends StoredContent {
+  /** Id of the file, should it be a new one. */
+  readonly id: string;
+  /** As {@link readFileName} gave it. */
+  readonly name: string;
+}
+
+/** What handlers of the admission hook are shown: bytes that are stored and that nobody can reach yet. */
+export interface Admission {
+  readonly ownerId: string;
+  readonly visibility: Visibility;
+  readonly files: readonly CandidateFile[];
+}
+
+export interface CandidateFile extends Pick<NewFile, 'id' | 'name' | 'size' | 'type' | 'sha256'> {
+  /** The bytes, or an inclusive range of them. */
+  open(range?: ByteRange): Promise<ObjectBody['body']>;
+}
+
+/**
+ * Runs before files become visible, whichever way their bytes came: the place for a virus scanner or a rule about types. A handler
+ * refuses by throwing a problem, `uploads/refused` when it has no better one; one that does not go on refuses as well.
+ * Nothing is left of what is refused.
+ */
+export type AdmissionHook = Hook<Admission>;
+
+export interface AdmissionRequest {
+  readonly ownerId: string;
+  /** All become visible or none. */
+  readonly files: readonly NewFile[];
+  /** Of files that are made; a replaced one keeps its own. */
+  readonly visibility: Visibility;
+  /** The content of the owner's newest file of the name is replaced, where there is one. */
+  readonly isReplacing?: boolean;
+  /** Quota held for these bytes; it ends with the transaction that makes them files. */
+  readonly reservationId: string | null;
+  /** Runs in that same transaction, for what must be true exactly when the files are there. */
+  readonly alongside?: (tx: Queries, admitted: readonly AdmittedFile[]) => Promise<void>;
+}
+
+export interface AdmittedFile {
+  readonly file: FileRecord;
+  readonly isNew: boolean;
+}
+
+/**
+ * Makes stored bytes into visible files: limits, the hook, then rows and quota in one transaction. When it throws, the bytes
+ * are deleted and what `alongside` did is undone; the reservation is left to the caller.
+ */
+export type Admit = (request: AdmissionRequest) => Promise<readonly AdmittedFile[]>;
+
+export interface AdmissionOptions {
+  readonly database: Database;
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly log: Logger;
+  readonly limits: UploadLimits;
+  readonly quota: Quota;
+  readonly hook: AdmissionHook;
+  /** Called after rows have let go of their objects. */
+  readonly onDoomed: () => void;
+}
+
+/** The one door to visibility. {@link Admit} goes through it; `abandon` is for bytes that never get there. */
+export function createAdmission(options: AdmissionOptions): {
+  readonly admit: Admit;
+  /** Deletes what was stored for rows that did not come to be. Never throws. */
+  abandon(contents: readonly StoredContent[]): Promise<void>;
+} {
+  const { database, store, clock, events, log, limits, quota, hook, onDoomed } = options;
+
+  const abandon = async (contents: readonly StoredContent[]): Promise<void> => {
+    for (const { objectKey } of contents) {
+      try {
+        // A commit may have failed after it took effect: then the row stands and its bytes must too.
+        const isKept = await fileStore.hasObject(database.read, objectKey);
+        await (isKept ? store.settle(objectKey) : store.delete(objectKey));
+      } catch (error) {
+        log.error({ err: error, objectKey }, 'an object of a failed upload stays until the next start');
+      }
+    }
+  };
+
+  /** The rows are safe. When this fails the next start does it. */
+  const settle = async (contents: readonly StoredContent[]): Promise<void> => {
+    for (const { objectKey } of contents) {
+      await store.settle(objectKey).catch((error: unknown) => {
+        log.warn({ err: error, objectKey }, 'an object could not be settled yet');
+      });
+    }
+  };
+
+  const candidate = ({ id, name, size, type, sha256, objectKey }: NewFile): CandidateFile => ({
+    id,
+    name,
+    size,
+    type,
+    sha256,
+    async open(range) {
+      const object = await store.get(objectKey, range);
+      if (!object) throw new Error('the bytes of a candidate are gone');
+      return object.body;
+    },
+  });
+
+  const record = (request: AdmissionRequest): Promise<readonly AdmittedFile[]> =>
+    forAccount(
+      database.write(async (tx) => {
+        const { ownerId, files, reservationId, alongside } = request;
+        const pairs: { readonly wanted: NewFile; readonly current: FileRecord | null }[] = [];
+        for (const wanted of files) {
+          // Another upload may have made, replaced or deleted the file meanwhile.
+          const current = request.isReplacing ? await fileStore.findByName(tx, ownerId, wanted.name) : null;
+          pairs.push({ wanted, current });
+        }
+        const addedBytes = pairs.reduce((sum, { wanted, current }) => sum + wanted.size - (current?.size ?? 0), 0);
+        await quota.settle(tx, ownerId, addedBytes, reservationId);
+        const admitted: AdmittedFile[] = [];
+        for (const { wanted, current } of pairs) {
+          admitted.push(await (current ? replace(tx, current, wanted) : make(tx, request, wanted)));
+        }
+        await alongside?.(tx, admitted);
+        return admitted;
+      }),
+    );
+
+  const make = async (
+    tx: Queries,
+    { ownerId, visibility }: AdmissionRequest,
+    wanted: NewFile,
+  ): Promise<AdmittedFile> => {
+    const now = clock.now();
+    const file = { ...wanted, ownerId, visibility, thumbhash: null, createdAt: now, updatedAt: now };
+    await fileStore.insert(tx, file);
+    return { file, isNew: true };
+  };
+
+  const replace = async (tx: Queries, current: FileRecord, wanted: NewFile): Promise<AdmittedFile> => {
+    const { objectKey, size, sha256, type } = wanted;
+    const updatedAt = Math.max(clock.now(), current.createdAt);
+    const changes = { objectKey, size, sha256, type, thumbhash: null, updatedAt };
+    await fileStore.update(tx, current.id, changes);
+    return { file: { ...current, ...changes }, isNew: false };
+  };
+
+  const admit: Admit = async (request) => {
+    const { ownerId, files, visibility } = request;
+    let admitted: readonly AdmittedFile[] | null = null;
+    try {
+      for (const { size } of files) {
+        if (limits.maxFileBytes > 0 && size > limits.maxFileBytes) throw uploadProblems.create('too-large');
+      }
+      await hook.run({ ownerId, visibility, files: files.map(candidate) }, async () => {
+        admitted = await record(request);
+      });
+      if (!admitted) throw uploadProblems.create('refused');
+    } catch (error) {
+      if (!admitted) {
+        await abandon(files);
+        throw error;
+      }
+      log.error({ err: error }, 'an admission handler failed after the files were admitted');
+    }
+    await settle(files);
+    return tell(admitted, ownerId);
+  };
+
+  const tell = (admitted: readonly AdmittedFile[], ownerId: string): readonly AdmittedFile[] => {
+    for (const { file, isNew } of admitted) {
+      if (isNew) events.emit('files/created', { fileId: file.id, ownerId });
+    }
+    if (admitted.some(({ isNew }) => !isNew)) onDoomed();
+    return admitted;
+  };
+
+  return { admit, abandon };
+}
