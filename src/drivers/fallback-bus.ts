@@ -20,6 +20,10 @@ export function fallbackBus(remote: RemoteBus, local: Bus): Bus {
       await local.presence.leave(topic, client);
       if (remote.isUp) await remote.presence.leave(topic, client);
     },
+    async fade(topic, client, graceMs) {
+      await local.presence.fade(topic, client, graceMs);
+      if (remote.isUp) await remote.presence.fade(topic, client, graceMs);
+    },
     touch: (entries) => current().presence.touch(entries),
     list: (topic) => current().presence.list(topic),
     count: (topic) => current().presence.count(topic),

@@ -102,12 +102,12 @@ export function memoryBus(options: MemoryBusOptions): Bus {
     return stream;
   };
 
-  const presence = memoryPresence((topic, change) => {
+  const presence = memoryPresence(clock, (topic, change) => {
     if (subscribed.has(topic)) listener?.onPresence(topic, change);
   });
 
   return {
-    presence,
+    presence: presence.store,
     audience: memoryAudience(),
     listen(heard) {
       listener = heard;
@@ -158,7 +158,7 @@ export function memoryBus(options: MemoryBusOptions): Bus {
       listener?.onSignal(signal);
     },
     ping: async () => undefined,
-    close: async () => undefined,
+    close: async () => presence.close(),
   };
 }
 

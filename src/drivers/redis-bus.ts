@@ -146,6 +146,7 @@ export function redisBus(options: RedisBusOptions): RedisBus {
     },
     async close() {
       clearInterval(reaper);
+      store.close();
       if (link.isUp) await audience.leave().catch(onFault);
       link.close();
     },

@@ -1,7 +1,8 @@
 import type { Member, PresenceChange, PresenceStore } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
+import { createPresenceSweeper } from './presence-sweeper.ts';
 import type { RedisLink } from './redis-link.ts';
-import { PRESENCE_JOIN, PRESENCE_LEAVE, PRESENCE_READ } from './redis-scripts.ts';
+import { PRESENCE_FADE, PRESENCE_JOIN, PRESENCE_LEAVE, PRESENCE_READ } from './redis-scripts.ts';
 
 export interface RedisPresenceOptions {
   readonly link: RedisLink;
@@ -10,10 +11,18 @@ export interface RedisPresenceOptions {
   readonly channelOf: (topic: string) => string;
 }
 
+export interface RedisPresence extends PresenceStore {
+  /** Takes those off whose lease is over. */
+  reap(topic: string): Promise<void>;
+  close(): void;
+}
+
+const KEY_NAMES = ['leases', 'members', 'users', 'stand-ins', 'quiet'];
+
 /** Presence that all machines share. What a machine no longer renews is taken off by whoever looks next. */
-export function redisPresence(options: RedisPresenceOptions): PresenceStore & { reap(topic: string): Promise<void> } {
+export function redisPresence(options: RedisPresenceOptions): RedisPresence {
   const { link, clock, ttlMs, channelOf } = options;
-  const keysOf = (topic: string) => ['leases', 'members', 'users'].map((name) => `bunkhouse:{${topic}}:${name}`);
+  const keysOf = (topic: string) => KEY_NAMES.map((name) => `bunkhouse:{${topic}}:${name}`);
   const now = () => String(clock.now());
 
   const join: PresenceStore['join'] = async (topic, member) => {
@@ -30,11 +39,21 @@ export function redisPresence(options: RedisPresenceOptions): PresenceStore & { 
   };
   const read = (topic: string, isList: boolean) =>
     link.run(PRESENCE_READ, keysOf(topic), [now(), channelOf(topic), isList ? '1' : '0']);
+  const reap = async (topic: string) => {
+    await read(topic, false);
+  };
+  // Whoever looks at the topic next does it when this fails.
+  const sweeper = createPresenceSweeper((topic) => void reap(topic).catch(() => undefined));
 
   return {
     join,
     async leave(topic, client) {
       await link.run(PRESENCE_LEAVE, keysOf(topic), [now(), channelOf(topic), client]);
+    },
+    async fade(topic, client, graceMs) {
+      const end = String(clock.now() + graceMs);
+      await link.run(PRESENCE_FADE, keysOf(topic), [now(), channelOf(topic), client, end]);
+      sweeper.plan(topic, graceMs);
     },
     async touch(entries) {
       await Promise.all(entries.map(({ topic, member }) => join(topic, member)));
@@ -44,9 +63,8 @@ export function redisPresence(options: RedisPresenceOptions): PresenceStore & { 
       const [clients = 0, users = 0] = (await read(topic, false)) as number[];
       return { clients, users };
     },
-    async reap(topic) {
-      await read(topic, false);
-    },
+    reap,
+    close: () => sweeper.close(),
   };
 }
 

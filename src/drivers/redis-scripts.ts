@@ -70,17 +70,39 @@ end
 return {epoch, offset, entries}
 `;
 
-/** Takes those off whose lease is over. KEYS: leases, members, users. ARGV: now, channel. */
+/**
+ * Takes those off whose lease is over. KEYS: leases, members, users, standIns, quiet. ARGV: now, channel.
+ *
+ * `standIns` has by user the lost connection that stands for them until its lease is over; `quiet` the connections that came
+ * meanwhile, whose coming is not told yet, as a text with blanks around each.
+ */
 const REAP = `
+local function publish(sign, isEdge, entry)
+  redis.call('PUBLISH', ARGV[2], 'P' .. sign .. (isEdge and '1' or '0') .. entry)
+end
 local function leave(client)
   local entry = redis.call('HGET', KEYS[2], client)
   if not entry then return end
+  local user = cjson.decode(entry).user
   redis.call('HDEL', KEYS[2], client)
   redis.call('ZREM', KEYS[1], client)
-  local user = cjson.decode(entry).user
   local left = redis.call('HINCRBY', KEYS[3], user, -1)
   if left <= 0 then redis.call('HDEL', KEYS[3], user) end
-  redis.call('PUBLISH', ARGV[2], 'P-' .. (left <= 0 and '1' or '0') .. entry)
+  local quiet = redis.call('HGET', KEYS[5], user) or ''
+  local first, last = string.find(quiet, ' ' .. client .. ' ', 1, true)
+  if first then
+    redis.call('HSET', KEYS[5], user, string.sub(quiet, 1, first) .. string.sub(quiet, last + 1))
+    return
+  end
+  if redis.call('HGET', KEYS[4], user) == client then
+    redis.call('HDEL', KEYS[4], user)
+    redis.call('HDEL', KEYS[5], user)
+    for each in string.gmatch(quiet, '[^ ]+') do
+      local back = redis.call('HGET', KEYS[2], each)
+      if back then publish('+', false, back) end
+    end
+  end
+  publish('-', left <= 0, entry)
 end
 for _, client in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])) do leave(client) end
 `;
@@ -90,7 +112,11 @@ export const PRESENCE_JOIN = `${REAP}
 redis.call('ZADD', KEYS[1], ARGV[6], ARGV[3])
 if redis.call('HSETNX', KEYS[2], ARGV[3], ARGV[5]) == 1 then
   local count = redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
-  redis.call('PUBLISH', ARGV[2], 'P+' .. (count == 1 and '1' or '0') .. ARGV[5])
+  if redis.call('HEXISTS', KEYS[4], ARGV[4]) == 1 then
+    redis.call('HSET', KEYS[5], ARGV[4], (redis.call('HGET', KEYS[5], ARGV[4]) or ' ') .. ARGV[3] .. ' ')
+  else
+    publish('+', count == 1, ARGV[5])
+  end
 end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[7]) end
 return 1
@@ -99,6 +125,24 @@ return 1
 /** ARGV: now, channel, client. */
 export const PRESENCE_LEAVE = `${REAP}
 leave(ARGV[3])
+return 1
+`;
+
+/** ARGV: now, channel, client, lease end. */
+export const PRESENCE_FADE = `${REAP}
+local entry = redis.call('HGET', KEYS[2], ARGV[3])
+if not entry then return 0 end
+local user = cjson.decode(entry).user
+if string.find(redis.call('HGET', KEYS[5], user) or '', ' ' .. ARGV[3] .. ' ', 1, true) then
+  leave(ARGV[3])
+  redis.call('ZADD', KEYS[1], 'XX', ARGV[4], redis.call('HGET', KEYS[4], user))
+else
+  redis.call('ZADD', KEYS[1], ARGV[4], ARGV[3])
+  if user ~= '' then
+    redis.call('HSET', KEYS[4], user, ARGV[3])
+    redis.call('PEXPIRE', KEYS[4], math.max(1, redis.call('PTTL', KEYS[2])))
+  end
+end
 return 1
 `;
 

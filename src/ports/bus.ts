@@ -85,6 +85,12 @@ export interface HistoryPage extends Position {
 export interface PresenceStore {
   join(topic: string, member: Member): Promise<void>;
   leave(topic: string, client: string): Promise<void>;
+  /**
+   * The connection was lost: it leaves when the grace is over. If its user comes back before that, nothing is told at first; once
+   * the new connection has outlived the grace its join is told, then the leave of the old one. So a client that flaps is not
+   * heard of, on whichever process it comes back. Nobody in particular is nobody who comes back.
+   */
+  fade(topic: string, client: string, graceMs: number): Promise<void>;
   /** Renews the leases of this process. */
   touch(entries: readonly PresenceEntry[]): Promise<void>;
   list(topic: string): Promise<readonly Member[]>;

@@ -200,6 +200,77 @@ export function busContract(name: string, open: () => Promise<BusUnderTest>): vo
       expect(await bus.presence.count(`${topic}.other`)).toEqual({ clients: 0, users: 0 });
     });
 
+    describe('a connection that was lost', () => {
+      const [one, two, eve] = [
+        { client: 'one', user: 'ada' },
+        { client: 'two', user: 'ada' },
+        { client: 'three', user: 'eve' },
+      ];
+      const changes = () =>
+        heard.presence.map(
+          ({ change: { kind, member, isEdge } }) => `${kind} ${member.client}${isEdge ? ' edge' : ''}`,
+        );
+      /** What was told so far, after what is told last. */
+      const told = async () => {
+        const mark = { client: `mark ${heard.presence.length}`.replace(' ', '-'), user: '' };
+        await subject.other.presence.join(topic, mark);
+        await eventually(() => heard.presence.some(({ change }) => change.member.client === mark.client));
+        await subject.other.presence.leave(topic, mark.client);
+        return changes().filter((change) => !change.includes('mark'));
+      };
+      beforeEach(async () => {
+        await bus.subscribe(topic);
+        await bus.presence.join(topic, one);
+      });
+
+      test('leaves when the grace is over', async () => {
+        await bus.presence.fade(topic, 'one', 3_000);
+        expect(await bus.presence.count(topic)).toEqual({ clients: 1, users: 1 });
+        expect(await told()).toEqual(['join one edge']);
+        await subject.turn(3_001);
+        expect(await bus.presence.count(topic)).toEqual({ clients: 0, users: 0 });
+        expect(await told()).toEqual(['join one edge', 'leave one edge']);
+      });
+
+      test('is replaced without an edge when its user is back, once that has lasted', async () => {
+        await bus.presence.fade(topic, 'one', 3_000);
+        await subject.other.presence.join(topic, two);
+        expect(await told()).toEqual(['join one edge']);
+        await subject.turn(3_001);
+        expect(await bus.presence.list(topic)).toEqual([two]);
+        expect(await told()).toEqual(['join one edge', 'join two', 'leave one']);
+        await bus.presence.leave(topic, 'two');
+        expect((await told()).at(-1)).toBe('leave two edge');
+      });
+
+      test('is not heard of while it flaps, and goes once', async () => {
+        await bus.presence.fade(topic, 'one', 3_000);
+        for (let index = 0; index < 20; index++) {
+          const on = index % 2 ? bus : subject.other;
+          await on.presence.join(topic, { client: `flap${index}`, user: 'ada' });
+          await subject.turn(1_000);
+          await on.presence.fade(topic, `flap${index}`, 3_000);
+          await subject.turn(1_000);
+        }
+        expect(await told()).toEqual(['join one edge']);
+        expect(await bus.presence.count(topic)).toEqual({ clients: 1, users: 1 });
+        await subject.turn(3_001);
+        expect(await bus.presence.count(topic)).toEqual({ clients: 0, users: 0 });
+        expect(await told()).toEqual(['join one edge', 'leave one edge']);
+      });
+
+      test('stands for nobody else', async () => {
+        await bus.presence.fade(topic, 'one', 3_000);
+        await bus.presence.join(topic, eve);
+        await bus.presence.join(topic, { client: 'anonymous', user: '' });
+        await bus.presence.fade(topic, 'anonymous', 3_000);
+        await bus.presence.join(topic, { client: 'another', user: '' });
+        expect(await told()).toEqual(['join one edge', 'join three edge', 'join anonymous edge', 'join another']);
+        await bus.presence.fade(topic, 'nobody', 3_000);
+        expect(await bus.presence.count(topic)).toEqual({ clients: 4, users: 3 });
+      });
+    });
+
     test('adds up who hears what over all processes', async () => {
       await bus.audience.set(
         new Map([

@@ -26,6 +26,8 @@ export interface Verdicts {
 
 /** A client that does not answer the closing handshake is cut after this. */
 const CLOSE_GRACE_MS = 5_000;
+/** Codes of clients that close because they are done (RFC 6455 §7.4.1): on purpose, or without saying why. */
+const FAREWELLS: readonly number[] = [1000, 1005];
 
 /**
  * One client, whatever it speaks: its place in the registry, its order of commands, its life signs and its end. Wires extend
@@ -100,7 +102,7 @@ export abstract class Connection implements SocketHandler {
   }
 
   close(code: number): void {
-    this.#leave();
+    this.#leave(!FAREWELLS.includes(code));
     this.host.registry.remove(this);
     this.host.onClosed(this.wire, this.#endedWith || code);
     this.socket = null;
@@ -149,7 +151,7 @@ export abstract class Connection implements SocketHandler {
   /** Ends the connection with a code. Nothing is delivered to it from here on. */
   end(verdict: Verdict): void {
     if (this.isEnded) return;
-    this.#leave();
+    this.#leave(verdict !== this.verdicts.revoked);
     this.#endedAt = this.host.clock.now();
     this.#endedWith = verdict.code;
     this.socket?.close(verdict.code, verdict.reason);
@@ -228,13 +230,14 @@ export abstract class Connection implements SocketHandler {
     this.end(this.verdicts.internal);
   }
 
-  #leave(): void {
+  /** @param isLost the client may be back in a moment. */
+  #leave(isLost: boolean): void {
     if (this.isEnded) return;
     this.isEnded = true;
     this.#inbox?.clear();
     for (const subscription of this.subscriptions.values()) {
       this.host.hub.detach(subscription);
-      this.host.presence.leave(subscription.topic, this.id);
+      this.host.presence.leave(subscription.topic, this.id, isLost);
     }
     this.subscriptions.clear();
   }

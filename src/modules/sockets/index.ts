@@ -111,6 +111,7 @@ export function createSockets(options: SocketsOptions): Sockets {
   const presence = createLocalPresence({
     store: bus.presence,
     ttlMs: limits.presenceTtlMs,
+    graceMs: limits.presenceGraceMs,
     onFault: (error) => onFault(error, 'presence could not be kept'),
   });
   const watchLogins = createLoginWatch({

@@ -28,6 +28,8 @@ export interface SocketLimits {
   /** A token that ends may be renewed for so much longer. */
   readonly expiryGraceMs: number;
   readonly presenceTtlMs: number;
+  /** A client that was lost and is back within this has not been away. */
+  readonly presenceGraceMs: number;
   /** Longest time over which closes are spread while draining. */
   readonly drainMs: number;
 }
@@ -49,5 +51,6 @@ export const SOCKET_LIMITS: SocketLimits = {
   pongMs: 8_000,
   expiryGraceMs: 25_000,
   presenceTtlMs: 60_000,
+  presenceGraceMs: 3_000,
   drainMs: 5_000,
 };

@@ -3,8 +3,11 @@ import type { Member, PresenceEntry, PresenceStore } from '../../ports/bus.ts';
 /** The presence of this process' connections: keeps their leases alive. */
 export interface LocalPresence {
   join(topic: string, member: Member): Promise<void>;
-  /** Idempotent; does nothing for a connection that is not there. */
-  leave(topic: string, client: string): void;
+  /**
+   * Idempotent; does nothing for a connection that is not there.
+   * @param isLost it may be back in a moment, which nobody has to hear of.
+   */
+  leave(topic: string, client: string, isLost?: boolean): void;
   /** Renews the leases that need it. */
   tick(now: number): void;
 }
@@ -12,10 +15,12 @@ export interface LocalPresence {
 export interface LocalPresenceOptions {
   readonly store: PresenceStore;
   readonly ttlMs: number;
+  /** For those that were lost. */
+  readonly graceMs: number;
   readonly onFault: (error: unknown) => void;
 }
 
-export function createLocalPresence({ store, ttlMs, onFault }: LocalPresenceOptions): LocalPresence {
+export function createLocalPresence({ store, ttlMs, graceMs, onFault }: LocalPresenceOptions): LocalPresence {
   const entries = new Map<string, PresenceEntry>();
   let touchedAt = 0;
   return {
@@ -25,8 +30,9 @@ export function createLocalPresence({ store, ttlMs, onFault }: LocalPresenceOpti
       // It may have left while the store was still writing.
       if (!entries.has(keyOf(topic, member.client))) await store.leave(topic, member.client);
     },
-    leave(topic, client) {
-      if (entries.delete(keyOf(topic, client))) store.leave(topic, client).catch(onFault);
+    leave(topic, client, isLost = false) {
+      if (!entries.delete(keyOf(topic, client))) return;
+      (isLost ? store.fade(topic, client, graceMs) : store.leave(topic, client)).catch(onFault);
     },
     tick(now) {
       if (now - touchedAt < ttlMs / 3) return;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { eventually } from '../../support/eventually.ts';
-import { connectCentrifugo, connectWebSocket } from './raw-client.ts';
+import { connectCentrifugo, connectWebSocket, type RawClient } from './raw-client.ts';
 import { openSockets, type SocketHouse } from './support.ts';
 
 /** An upgrade by hand, whose answers nobody reads. */
@@ -237,4 +237,49 @@ test('an event stream whose client has gone is forgotten', async () => {
   cancel.abort();
   await eventually(async () => (await total(house)) === 0);
   expect(response.status).toBe(200);
+});
+
+describe('who comes and goes', () => {
+  const rules = { 'room.*': { subscribe: 'user', presence: 'user' } } as const;
+  const enter = async (house: SocketHouse, user: string) => {
+    const client = await connectCentrifugo(house.websocketUrl, house.token(user));
+    await client.ask({ subscribe: { channel: 'room.x', join_leave: true } });
+    return client;
+  };
+  const seenBy = ({ frames }: RawClient) =>
+    frames.flatMap(({ push }) => {
+      const { join, leave } = (push ?? {}) as Record<string, { info: { user: string } } | undefined>;
+      return [...(join ? [`+${join.info.user}`] : []), ...(leave ? [`-${leave.info.user}`] : [])];
+    });
+  const clientsOf = async (watcher: RawClient) => {
+    const { presence_stats: stats } = await watcher.ask({ presence_stats: { channel: 'room.x' } });
+    return (stats as { num_clients: number }).num_clients;
+  };
+
+  test('a client that flaps is not heard of; one that stays away leaves after the grace', async () => {
+    await using house = await openSockets({ rules });
+    const watcher = await enter(house, 'ada');
+    for (let index = 0; index < 5; index++) {
+      const bob = await enter(house, 'bob');
+      await eventually(async () => (await clientsOf(watcher)) === (index === 0 ? 2 : 3));
+      bob.vanish();
+      await eventually(async () => (await look(house)).connections.total === 1);
+      house.clock.turn(1_000);
+    }
+    expect(seenBy(watcher)).toEqual(['+bob']);
+    house.clock.turn(3_001);
+    await eventually(async () => (await clientsOf(watcher)) === 1);
+    expect(seenBy(watcher)).toEqual(['+bob', '-bob']);
+  });
+
+  test('a client that takes its leave, and one whose login ended, are gone at once', async () => {
+    await using house = await openSockets({ rules });
+    const watcher = await enter(house, 'ada');
+    (await enter(house, 'bob')).close();
+    await eventually(() => seenBy(watcher).length === 2);
+    await enter(house, 'eve');
+    house.events.emit('auth/sessions-revoked', { userId: 'eve', sessionId: null });
+    await eventually(() => seenBy(watcher).length === 4);
+    expect(seenBy(watcher)).toEqual(['+bob', '-bob', '+eve', '-eve']);
+  });
 });

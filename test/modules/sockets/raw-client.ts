@@ -16,6 +16,8 @@ export interface RawClient {
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   readonly isClosed: () => boolean;
   close(): void;
+  /** Is gone without a word. */
+  vanish(): void;
 }
 
 /** @param headers extra ones of the upgrade. */
@@ -60,6 +62,7 @@ export async function connectWebSocket(url: string, headers: Record<string, stri
       return until((frame) => frame['id'] === id);
     },
     close: () => socket.close(),
+    vanish: () => (socket as WebSocket & { terminate(): void }).terminate(),
   };
 }
 
