@@ -3,15 +3,32 @@ import type { AudienceStore, Bus, BusListener, PresenceStore } from '../ports/bu
 /** A bus that may be out of reach. */
 export interface RemoteBus extends Bus {
   readonly isUp: boolean;
+  /**
+   * Names streams that went on without this bus while it was away. It is not up again before each of them has a new epoch and is
+   * taken off the set: whoever listens to one on another process learns that there was more than they heard.
+   */
+  heal(strayed: Set<string>): void;
+  /** Called when it is up again. */
+  onReturn(heard: () => void): void;
+}
+
+/** A bus of this process that can begin anew. */
+export interface LocalBus extends Bus {
+  /** Forgets all streams; those to come have another epoch. */
+  forget(): void;
 }
 
 /**
  * A shared bus, and that of this process while the shared one is out of reach: clients of one machine go on talking. The two
- * have different epochs, so everybody who could have missed something on the way over is told.
+ * have different epochs, and so has each absence, so everybody who could have missed something on the way over is told.
  */
-export function fallbackBus(remote: RemoteBus, local: Bus): Bus {
+export function fallbackBus(remote: RemoteBus, local: LocalBus): Bus {
   const current = () => (remote.isUp ? remote : local);
   let listener: BusListener | null = null;
+  const strayed = new Set<string>();
+  remote.heal(strayed);
+  // Who was told numbers of one absence must not go on from them in the next.
+  remote.onReturn(() => local.forget());
 
   const presence: PresenceStore = {
     join: (topic, member) => current().presence.join(topic, member),
@@ -55,7 +72,11 @@ export function fallbackBus(remote: RemoteBus, local: Bus): Bus {
         },
       });
     },
-    publish: (topic, draft, key) => current().publish(topic, draft, key),
+    publish(topic, draft, key) {
+      if (remote.isUp) return remote.publish(topic, draft, key);
+      strayed.add(topic);
+      return local.publish(topic, draft, key);
+    },
     async subscribe(topic) {
       const here = await local.subscribe(topic);
       try {

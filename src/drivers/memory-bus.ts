@@ -1,6 +1,5 @@
 import { randomToken } from '../kernel/ids.ts';
 import {
-  type Bus,
   type BusListener,
   HISTORY_BOUNDS,
   type HistoryBounds,
@@ -10,6 +9,7 @@ import {
   type Publication,
 } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { LocalBus } from './fallback-bus.ts';
 import { toHistoryPage } from './history-page.ts';
 import { memoryAudience } from './memory-audience.ts';
 import { memoryPresence } from './memory-presence.ts';
@@ -39,7 +39,7 @@ const DEFAULT_MAX_STREAMS = 100_000;
 const ENTRY_BYTES = 200;
 
 /** The bus of one process. Everything is lost with it, so every start has new epochs. */
-export function memoryBus(options: MemoryBusOptions): Bus {
+export function memoryBus(options: MemoryBusOptions): LocalBus {
   const { clock, bounds = HISTORY_BOUNDS, maxBytes = DEFAULT_MAX_BYTES, maxStreams = DEFAULT_MAX_STREAMS } = options;
   /** In the order of their last publication. */
   const streams = new Map<string, Stream>();
@@ -158,6 +158,11 @@ export function memoryBus(options: MemoryBusOptions): Bus {
       listener?.onSignal(signal);
     },
     ping: async () => undefined,
+    forget() {
+      streams.clear();
+      totalBytes = 0;
+      generation++;
+    },
     close: async () => presence.close(),
   };
 }

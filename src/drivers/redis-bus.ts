@@ -1,6 +1,5 @@
 import { randomToken } from '../kernel/ids.ts';
 import {
-  type Bus,
   type BusListener,
   type Draft,
   HISTORY_BOUNDS,
@@ -11,11 +10,12 @@ import {
   type Signal,
 } from '../ports/bus.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { RemoteBus } from './fallback-bus.ts';
 import { toHistoryPage } from './history-page.ts';
 import { redisAudience } from './redis-audience.ts';
-import { createRedisLink } from './redis-link.ts';
+import { createRedisLink, type RedisLink } from './redis-link.ts';
 import { readPresenceChange, redisPresence } from './redis-presence.ts';
-import { HISTORY, PUBLISH } from './redis-scripts.ts';
+import { HISTORY, PUBLISH, RENEW } from './redis-scripts.ts';
 
 export interface RedisBusOptions {
   readonly url: string;
@@ -28,25 +28,24 @@ export interface RedisBusOptions {
   readonly onChange?: (isUp: boolean) => void;
 }
 
-export interface RedisBus extends Bus {
-  readonly isUp: boolean;
-}
-
 const SIGNALS = 'bunkhouse:signals';
 const TOPIC_CHANNEL = 'bunkhouse:topic:';
 /** How long a quiet topic keeps its epoch. */
 const META_MS = 7 * 24 * 3_600_000;
+const RENEW_AT_ONCE = 500;
 const PRESENCE_TTL_MS = 60_000;
 /** How often the leases of topics that are listened to here are looked at, and our own are renewed. */
 const REAP_MS = 5_000;
 
 /** The bus of several machines over Redis: every step that must be one is one script there. */
-export function redisBus(options: RedisBusOptions): RedisBus {
+export function redisBus(options: RedisBusOptions): RemoteBus {
   const { url, clock, bounds = HISTORY_BOUNDS, presenceTtlMs = PRESENCE_TTL_MS, onFault } = options;
   const subscribed = new Set<string>();
   /** Topics on which somebody was seen. */
   const peopled = new Set<string>();
   let listener: BusListener | null = null;
+  let strayed = new Set<string>();
+  let onReturn: () => void = () => undefined;
 
   const onMessage = (channel: string, message: string) => {
     if (channel === SIGNALS) {
@@ -58,19 +57,29 @@ export function redisBus(options: RedisBusOptions): RedisBus {
     if (message.startsWith('P')) {
       peopled.add(topic);
       listener?.onPresence(topic, readPresenceChange(message.slice(1)));
+    } else if (message === 'E') {
+      listener?.onDoubt(topic);
     } else {
       const { publication, epoch } = readDelivery(message);
       listener?.onPublication(topic, publication, epoch);
     }
   };
 
+  const renewStrayed = async (run: RedisLink['run']) => {
+    const batch = [...strayed].slice(0, RENEW_AT_ONCE);
+    const renew = (topic: string) => run(RENEW, keysOf(topic), [newEpoch(), String(META_MS), channelOf(topic)]);
+    await Promise.all(batch.map(renew));
+    for (const topic of batch) strayed.delete(topic);
+  };
   const link = createRedisLink({
     url,
     onMessage,
     onFault,
+    prepare: (run) => (strayed.size > 0 ? renewStrayed(run) : null),
     onChange(isUp) {
       options.onChange?.(isUp);
       if (!isUp) return;
+      onReturn();
       // What was published meanwhile did not get here.
       listener?.onDoubt(null);
       audience.restore().catch(onFault);
@@ -102,6 +111,12 @@ export function redisBus(options: RedisBusOptions): RedisBus {
     audience,
     get isUp() {
       return link.isUp;
+    },
+    heal(streams) {
+      strayed = streams;
+    },
+    onReturn(heard) {
+      onReturn = heard;
     },
     listen(heard) {
       listener = heard;

@@ -20,6 +20,8 @@ export interface RedisLink {
 export interface RedisLinkOptions {
   readonly url: string;
   readonly onMessage: (channel: string, message: string) => void;
+  /** Does what is to be done over a new connection before it counts as up; asked until there is nothing left (`null`). */
+  readonly prepare?: (run: RedisLink['run']) => Promise<void> | null;
   /** Called when both connections are there and every channel is subscribed to, and when they are gone. */
   readonly onChange: (isUp: boolean) => void;
   readonly onFault: (error: unknown) => void;
@@ -31,7 +33,7 @@ const BEAT_MS = 2_000;
 const DEAF_MS = 6_000;
 const OPTIONS = { autoReconnect: false, enableOfflineQueue: false, connectionTimeout: 5_000 } as const;
 
-export function createRedisLink({ url, onMessage, onChange, onFault }: RedisLinkOptions): RedisLink {
+export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: RedisLinkOptions): RedisLink {
   const channels = new Set<string>();
   const beatChannel = `bunkhouse:beat:${randomToken(9)}`;
   const hashes = new Map<string, string>();
@@ -48,6 +50,40 @@ export function createRedisLink({ url, onMessage, onChange, onFault }: RedisLink
     else if (channels.has(channel)) onMessage(channel, message);
   };
 
+  const scriptsOver =
+    (over: RedisLink['send']): RedisLink['run'] =>
+    async (script, keys, args) => {
+      const rest = [String(keys.length), ...keys, ...args];
+      const hash = hashes.get(script) ?? new Bun.CryptoHasher('sha1').update(script).digest('hex');
+      hashes.set(script, hash);
+      try {
+        return await over('EVALSHA', [hash, ...rest]);
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.includes('NOSCRIPT')) throw error;
+        return over('EVAL', [script, ...rest]);
+      }
+    };
+
+  /** While something is waited for, more may come up: the pair is up at the moment at which nothing is left. */
+  const makeReady = async (one: RedisClient, two: RedisClient) => {
+    const run = scriptsOver((command, args) => one.send(command, args));
+    const subscribed = new Set<string>();
+    const subscribeTo = async (missing: string[]) => {
+      await two.subscribe(missing, hear);
+      for (const channel of missing) subscribed.add(channel);
+    };
+    const findWork = () => {
+      const missing = [beatChannel, ...channels].filter((channel) => !subscribed.has(channel));
+      return missing.length > 0 ? subscribeTo(missing) : (prepare?.(run) ?? null);
+    };
+    for (let work = findWork(); work; work = findWork()) await work;
+    if (commands !== one) return;
+    heardAt = performance.now();
+    retryMs = RETRY_MIN_MS;
+    isUp = true;
+    onChange(true);
+  };
+
   const open = async () => {
     const [one, two] = [new RedisClient(url, OPTIONS), new RedisClient(url, OPTIONS)];
     const lose = () => drop(one);
@@ -57,12 +93,7 @@ export function createRedisLink({ url, onMessage, onChange, onFault }: RedisLink
     deliveries = two;
     try {
       await Promise.all([one.connect(), two.connect()]);
-      await two.subscribe([beatChannel, ...channels], hear);
-      if (commands !== one) return;
-      heardAt = performance.now();
-      retryMs = RETRY_MIN_MS;
-      isUp = true;
-      onChange(true);
+      await makeReady(one, two);
     } catch (error) {
       if (!isClosed) onFault(error);
       drop(one);
@@ -106,17 +137,7 @@ export function createRedisLink({ url, onMessage, onChange, onFault }: RedisLink
       return isUp;
     },
     send,
-    async run(script, keys, args) {
-      const rest = [String(keys.length), ...keys, ...args];
-      const hash = hashes.get(script) ?? new Bun.CryptoHasher('sha1').update(script).digest('hex');
-      hashes.set(script, hash);
-      try {
-        return await send('EVALSHA', [hash, ...rest]);
-      } catch (error) {
-        if (!(error instanceof Error) || !error.message.includes('NOSCRIPT')) throw error;
-        return send('EVAL', [script, ...rest]);
-      }
-    },
+    run: scriptsOver(send),
     async subscribe(channel) {
       channels.add(channel);
       if (isUp) await deliveries?.subscribe(channel, hear);

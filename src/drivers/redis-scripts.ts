@@ -52,6 +52,14 @@ redis.call('PUBLISH', ARGV[6], 'M' .. offset .. ' ' .. ARGV[3] .. ' ' .. epoch .
 return {epoch, offset, 0}
 `;
 
+/** Ends an epoch, for streams that went on elsewhere. KEYS: meta, log. ARGV: new epoch, lifetime of meta, channel. */
+export const RENEW = `
+redis.call('DEL', KEYS[1], KEYS[2])
+${POSITION}
+redis.call('PUBLISH', ARGV[3], 'E')
+return 1
+`;
+
 /**
  * Position and entries. KEYS: meta, log. ARGV: new epoch, lifetime of meta, oldest time, whether entries are wanted, and the first
  * id of them that counts in an epoch.

@@ -3,6 +3,7 @@ import PusherServer from 'pusher';
 import { fallbackBus } from '../../../src/drivers/fallback-bus.ts';
 import { memoryBus } from '../../../src/drivers/memory-bus.ts';
 import { redisBus } from '../../../src/drivers/redis-bus.ts';
+import type { Published } from '../../../src/ports/bus.ts';
 import { busContract, recordingListener } from '../../contracts/bus.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type FakeClock, fakeClock } from '../../support/fakes.ts';
@@ -56,6 +57,40 @@ describe.skipIf(!hasRedis)('with Redis', () => {
     await eventually(() => heard.publications.length === 2);
     expect(heard.publications.at(-1)).toMatchObject({ epoch, publication: { data: '2' } });
     await bus.close();
+  });
+
+  test('what was published alone breaks the epoch everywhere, and each absence has its own', async () => {
+    const clock = fakeClock();
+    const alone: Promise<Published>[] = [];
+    const remote = redisBus({
+      url: redis.url,
+      clock,
+      onFault: () => undefined,
+      onChange: (isUp) => {
+        if (!isUp) alone.push(bus.publish('stray', { data: '"alone"' }));
+      },
+    });
+    const bus = fallbackBus(remote, memoryBus({ clock }));
+    bus.listen(recordingListener());
+    const other = await open(clock);
+    const heard = recordingListener();
+    other.listen(heard);
+    await eventually(() => remote.isUp);
+    await other.subscribe('stray');
+    const admin = new Bun.RedisClient(redis.url);
+    const epochs = [];
+    for (let absence = 1; absence <= 2; absence++) {
+      epochs.push((await bus.publish('stray', { data: '"together"' })).epoch);
+      for (const kind of ['normal', 'pubsub']) await admin.send('CLIENT', ['KILL', 'TYPE', kind, 'SKIPME', 'yes']);
+      await eventually(() => alone.length === absence && remote.isUp && other.isUp);
+      epochs.push((await (alone.at(-1) as Promise<Published>)).epoch);
+    }
+    const { epoch, offset } = await other.history('stray', { limit: 0 });
+    expect(new Set([...epochs, epoch]).size).toBe(5);
+    expect(offset).toBe(0);
+    await eventually(() => heard.doubts.includes('stray') || heard.doubts.includes(null));
+    admin.close();
+    await Promise.all([bus.close(), other.close()]);
   });
 
   test('the audience is known again after the server was gone, and without a process that closed', async () => {
