@@ -1,4 +1,5 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
+import { cacheUrl } from './cache-url.ts';
 import { topicRules } from './topic-rules.ts';
 import { integer, list, oneOf, path, rate, size, text, url, ValueFault } from './values.ts';
 
@@ -109,6 +110,13 @@ export const SETTINGS = {
     env: 'STORAGE_URL',
     description: 'Where files are kept: `file:PATH`. Default: `file:DATA_DIR/objects`.',
   }),
+  cacheUrl: cacheUrl({
+    env: 'CACHE_URL',
+    default: 'memory:',
+    description:
+      'Where the cache lies behind memory: `memory:` (nowhere), `fs:PATH`, `redis://HOST:PORT`, or any unstorage driver ' +
+      '(`NAME:?option=value`). `?memory=64MiB` sets how much of it is held in memory, `?disk=1GiB` bounds `fs:`.',
+  }),
   publicDir: path({ env: 'PUBLIC_DIR', default: './public', description: 'Files served as they are at `/`.' }),
   rateLimit: rate({
     env: 'RATE_LIMIT',
@@ -197,7 +205,6 @@ export const SETTINGS = {
     isPlanned: true,
     description: 'age recipient that backups are encrypted to.',
   }),
-  cacheUrl: text({ env: 'CACHE_URL', default: 'memory:', isPlanned: true, description: 'Where the cache lives.' }),
   phpRoot: path({ env: 'PHP_ROOT', default: './php', isPlanned: true, description: 'Document root of PHP.' }),
   phpMount: text({ env: 'PHP_MOUNT', default: '/php', isPlanned: true, description: 'Path under which PHP answers.' }),
   phpFpm: text({ env: 'PHP_FPM', default: 'spawn', isPlanned: true, description: 'How php-fpm is reached.' }),

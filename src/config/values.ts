@@ -70,14 +70,15 @@ export function integer<Default extends string | undefined = undefined>(
 
 /** Bytes, written as a number with an optional `KiB`, `MiB`, `GiB` or `TiB`. */
 export function size<Default extends string | undefined = undefined>(options: SettingOptions<Default>) {
-  return setting(options, (value) => {
-    const match = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/i.exec(value);
-    const bytes = match
-      ? Number(match[1]) * SIZE_UNITS[(match[2] ?? 'b').toLowerCase() as keyof typeof SIZE_UNITS]
-      : -1;
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new ValueFault('must be a size such as 512KiB, 16MiB or 5GiB');
-    return bytes;
-  });
+  return setting(options, readSize);
+}
+
+/** @throws ValueFault when it is no size. */
+export function readSize(value: string): number {
+  const match = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/i.exec(value);
+  const bytes = match ? Number(match[1]) * SIZE_UNITS[(match[2] ?? 'b').toLowerCase() as keyof typeof SIZE_UNITS] : -1;
+  if (!Number.isSafeInteger(bytes) || bytes < 0) throw new ValueFault('must be a size such as 512KiB, 16MiB or 5GiB');
+  return bytes;
 }
 
 const SIZE_UNITS = { b: 1, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 };

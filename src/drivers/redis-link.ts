@@ -9,6 +9,9 @@ import { randomToken } from '../kernel/ids.ts';
 export interface RedisLink {
   readonly isUp: boolean;
   send(command: string, args: string[]): Promise<unknown>;
+  /** `null` when there is nothing under the key. */
+  getBytes(key: string): Promise<Uint8Array | null>;
+  setBytes(key: string, value: Uint8Array, ttlSeconds: number): Promise<void>;
   /** Runs a script by its hash, loading it when the server does not know it. */
   run(script: string, keys: string[], args: string[]): Promise<unknown>;
   /** Listens to a channel until it is told not to, across connections. Resolves when the server has confirmed. */
@@ -126,10 +129,11 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
     else pair.send('PUBLISH', [beatChannel, '']).catch(() => drop(pair));
   }, BEAT_MS);
 
-  const send: RedisLink['send'] = (command, args) => {
-    if (!isUp || !commands) return Promise.reject(new Error('Redis cannot be reached'));
-    return commands.send(command, args);
+  const connected = (): RedisClient => {
+    if (!isUp || !commands) throw new Error('Redis cannot be reached');
+    return commands;
   };
+  const send: RedisLink['send'] = async (command, args) => connected().send(command, args);
 
   open();
   return {
@@ -137,6 +141,10 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
       return isUp;
     },
     send,
+    getBytes: async (key) => connected().getBuffer(key),
+    async setBytes(key, value, ttlSeconds) {
+      await connected().set(key, value, 'EX', ttlSeconds);
+    },
     run: scriptsOver(send),
     async subscribe(channel) {
       channels.add(channel);
