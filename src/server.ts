@@ -22,6 +22,7 @@ import { createMetrics } from './kernel/metrics.ts';
 import {
   accessProblems,
   databaseProblems,
+  phpProblems,
   requestProblems,
   serverProblems,
   storageProblems,
@@ -73,6 +74,7 @@ export const problemTables = [
   socketProblems,
   storageProblems,
   databaseProblems,
+  phpProblems,
   serverProblems,
 ];
 

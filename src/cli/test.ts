@@ -7,6 +7,7 @@ const SERVICES = [
   { program: 'chromium', aptPackage: 'chromium' },
   { program: 'redis-server', aptPackage: 'redis-server' },
   { program: 'php', aptPackage: 'php-cli' },
+  { program: 'php-fpm8.2', aptPackage: 'php8.2-fpm' },
   { program: 'openssl', aptPackage: 'openssl' },
 ] as const;
 

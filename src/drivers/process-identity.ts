@@ -26,7 +26,7 @@ export function isIdentityAlive(identity: string): boolean {
 }
 
 /** The Linux form of the name; `null` where `/proc` does not tell or there is no such process. */
-function identityOf(pid: number): string | null {
+export function identityOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command, field 2, stands in parentheses and may itself hold blanks and parentheses.

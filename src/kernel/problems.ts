@@ -81,6 +81,27 @@ export const databaseProblems = defineProblems('database', {
   corrupt: { status: 503, title: 'Database damaged', detail: 'The database file is damaged. Restore a backup.' },
 });
 
+/** Failures of running PHP. */
+export const phpProblems = defineProblems('php', {
+  unavailable: {
+    status: 503,
+    title: 'PHP unavailable',
+    detail: 'PHP does not run here right now: there is no php-fpm on this machine, or it is being restarted.',
+  },
+  busy: { status: 503, title: 'PHP busy', detail: 'Every PHP process is busy. Try again shortly.' },
+  timeout: { status: 504, title: 'PHP too slow', detail: 'The script did not answer in time.' },
+  'bad-answer': {
+    status: 502,
+    title: 'Bad answer from PHP',
+    detail: 'The script ended early, or its answer is not readable. The request id finds the reason in the log.',
+  },
+  'too-many-headers': {
+    status: 431,
+    title: 'Headers too large',
+    detail: 'The headers or the address of the request are larger than PHP takes.',
+  },
+});
+
 /** Failures of proving who one is, or of what one may do. They are met at the gate and in every room. */
 export const accessProblems = defineProblems('auth', {
   required: { status: 401, title: 'Sign-in required', detail: 'Send an access token as Authorization: Bearer.' },
