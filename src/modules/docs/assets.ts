@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileResponse } from '../../web/file-response.ts';
-import type { OpenFile } from '../gateway/index.ts';
+import type { OpenFile } from '../../web/static-file.ts';
 
 /** Swagger UI styles its elements in place, and its icons are data URLs; the rest comes from this server only. */
 const SWAGGER_POLICY =

@@ -1,6 +1,6 @@
 import type { AnyElysia } from 'elysia';
 import type { Module } from '../../web/module.ts';
-import type { OpenFile } from '../gateway/index.ts';
+import type { OpenFile } from '../../web/static-file.ts';
 import { createSwaggerAssets } from './assets.ts';
 import { mendDocument } from './openapi-document.ts';
 import type { OpenApiDocument } from './openapi-types.ts';

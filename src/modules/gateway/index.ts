@@ -1,12 +1,11 @@
 import type { ProblemTable } from '../../kernel/errors.ts';
 import type { Module } from '../../web/module.ts';
+import type { OpenFile } from '../../web/static-file.ts';
 import { createLandingPage } from './landing.ts';
 import { createProblemPages } from './problem-pages.ts';
 import { gatewayRoutes } from './routes.ts';
 import { createSetupPage } from './setup.ts';
-import { createStaticFiles, type OpenFile } from './static-files.ts';
-
-export type { OpenFile } from './static-files.ts';
+import { createStaticFiles } from './static-files.ts';
 
 export interface GatewayOptions {
   /** PUBLIC_DIR. */

@@ -1,28 +1,9 @@
-import { realpath } from 'node:fs/promises';
-import { basename, join, sep } from 'node:path';
-import type { ByteRange } from '../../ports/object-store.ts';
+import { basename, join } from 'node:path';
 import { contextOf } from '../../web/context.ts';
 import { fileResponse } from '../../web/file-response.ts';
 import type { Fallback } from '../../web/module.ts';
-import { cachePolicyOf } from './cache-policy.ts';
-import { mediaTypeOf } from './media-types.ts';
+import { isBelow, type OpenedFile, type OpenFile, realPathOf, representFile } from '../../web/static-file.ts';
 import { decodeStaticPath } from './static-path.ts';
-
-/** A regular file that may be sent. */
-export interface OpenedFile {
-  /** Bytes. */
-  readonly size: number;
-  /** Last change, in milliseconds since the epoch, with fractions where the file system has them. */
-  readonly mtimeMs: number;
-  /** The bytes, or an inclusive range inside them; may be called more than once. */
-  open(range?: ByteRange): Blob | ReadableStream<Uint8Array>;
-}
-
-/**
- * Looks at the file under an absolute path that holds no symbolic link. `null` when there is none or it is no regular
- * file; MUST NOT wait on pipes or devices. Other failures of the file system are thrown.
- */
-export type OpenFile = (path: string) => Promise<OpenedFile | null>;
 
 export interface StaticFilesOptions {
   /** PUBLIC_DIR, absolute or relative to the working directory. It may be missing, and may appear later. */
@@ -55,7 +36,7 @@ export function createStaticFiles({ root, openFile }: StaticFilesOptions) {
 
     const openInside = async (location: string): Promise<OpenedFile | null> => {
       const real = await realPathOf(location);
-      return real?.startsWith(withSeparator(realRoot)) ? openFile(real) : null;
+      return real !== null && isBelow(real, realRoot) ? openFile(real) : null;
     };
 
     const location = join(realRoot, ...wanted.segments);
@@ -77,41 +58,14 @@ export function createStaticFiles({ root, openFile }: StaticFilesOptions) {
       if (!target) return null;
       return target.kind === 'directory'
         ? redirectToDirectory(request, path)
-        : fileResponse(request, represent(target));
+        : fileResponse(request, representFile(target.name, target.file, { 'content-security-policy': SITE_POLICY }));
     },
     has: async (path: string) => (await find(path)) !== null,
   } satisfies Fallback;
-}
-
-function represent({ name, file }: Extract<Target, { kind: 'file' }>) {
-  return {
-    size: file.size,
-    type: mediaTypeOf(name),
-    etag: `"${file.size.toString(36)}-${Math.round(file.mtimeMs * 1000).toString(36)}"`,
-    lastModified: file.mtimeMs,
-    headers: { 'cache-control': cachePolicyOf(name), 'content-security-policy': SITE_POLICY },
-    open: async (range?: ByteRange) => file.open(range),
-  };
 }
 
 /** The path passed `decodeStaticPath`, so it starts with one slash only and stays on this host. */
 function redirectToDirectory(request: Request, path: string): Response {
   const query = /\?[^#]*/.exec(request.url)?.[0] ?? '';
   return new Response(null, { status: 308, headers: { location: `${path}/${query}`, 'cache-control': 'no-cache' } });
-}
-
-/** The path without symbolic links; `null` when nothing can be there. */
-async function realPathOf(path: string): Promise<string | null> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (MISSING.has((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw error;
-  }
-}
-
-const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EINVAL']);
-
-function withSeparator(directory: string): string {
-  return directory.endsWith(sep) ? directory : directory + sep;
 }

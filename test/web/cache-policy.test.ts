@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { hasContentHash } from '../../../src/modules/gateway/cache-policy.ts';
-import { mediaTypeOf } from '../../../src/modules/gateway/media-types.ts';
+import { hasContentHash } from '../../src/web/cache-policy.ts';
+import { mediaTypeOf } from '../../src/web/media-types.ts';
 
 describe('a name with a content hash', () => {
   test.each([
