@@ -6,11 +6,13 @@ import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
+import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
 import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
+import { isKnownDead, ownGlobalIdentity } from './drivers/process-identity.ts';
 import { redisBus } from './drivers/redis-bus.ts';
 import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
@@ -147,6 +149,12 @@ export async function createServer(config: Config): Promise<Server> {
     events,
     log,
     limits: { maxFileBytes: config.uploadMaxSize, userQuotaBytes: config.userQuota },
+    tus: {
+      resumable: diskResumableStore({ root: objectsDir }),
+      holder: ownGlobalIdentity,
+      isDead: isKnownDead,
+      basePath: () => new URL(publicUrl()).pathname.replace(/\/$/, ''),
+    },
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });
@@ -288,7 +296,8 @@ export async function createServer(config: Config): Promise<Server> {
     },
     stopTimeoutMs: DRAIN_MS + 2_000,
   });
-  // The listener waits for open sockets, so they are closed before it.
+  // The listener waits for running uploads and open sockets, so they are ended before it.
+  lifecycle.add({ name: 'running uploads', stop: () => uploads.drain() });
   lifecycle.add({ name: 'open sockets', stop: () => sockets.drain(), stopTimeoutMs: SOCKET_DRAIN_MS });
 
   return {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { randomToken } from '../kernel/ids.ts';
 
 /**
@@ -25,13 +25,39 @@ export function isIdentityAlive(identity: string): boolean {
   }
 }
 
+/** {@link ownIdentity} with the space in which its pid counts, for names that processes elsewhere read as well. */
+export const ownGlobalIdentity: string = `${ownIdentity}${pidSpace()}`;
+
+/**
+ * Whether the run of that {@link ownGlobalIdentity} is known to be over. `false` for one of another machine, another container or
+ * an earlier boot, which cannot be looked at from here.
+ */
+export function isKnownDead(globalIdentity: string): boolean {
+  const space = pidSpace();
+  if (space === '' || !globalIdentity.endsWith(space)) return false;
+  return !isIdentityAlive(globalIdentity.slice(0, -space.length));
+}
+
+/** Boot and pid namespace of this process; empty where they cannot be told. */
+function pidSpace(): string {
+  try {
+    return `@${bootId()}@${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return '';
+  }
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
+}
+
 /** The Linux form of the name; `null` where `/proc` does not tell or there is no such process. */
 export function identityOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command, field 2, stands in parentheses and may itself hold blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
+    const boot = bootId();
     const startTicks = fields[22 - 3];
     return startTicks === undefined ? null : `${pid}-${startTicks}-${boot}`;
   } catch {

@@ -25,6 +25,8 @@ export interface RequestContext {
   credentialFault: AppError | null;
   /** The rate limit that applies, and what is left of it. */
   rate: { readonly policy: RatePolicy; readonly verdict: RateVerdict } | null;
+  /** What the route's wire wants on every answer. */
+  wire: Readonly<Record<string, string>> | null;
 }
 
 /** Kept on the request itself: a weak map costs several times as much for each request. */

@@ -10,7 +10,11 @@ export interface Cors {
   trusts(origin: string): boolean;
 }
 
-const EXPOSED = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, ETag, Content-Disposition, Location';
+const EXPOSED = [
+  'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, ETag, Content-Disposition, Location',
+  'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length',
+  'Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Expires, Upload-File-Id',
+].join(', ');
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
 /** @param origins allowed origins; `*` lets every page read, but never with cookies. */

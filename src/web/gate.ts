@@ -68,6 +68,7 @@ export function createGate(options: GateOptions): Gate {
       caller: null,
       credentialFault: null,
       rate: null,
+      wire: null,
     };
     bindContext(request, context, connection);
     try {
@@ -113,6 +114,7 @@ export function createGate(options: GateOptions): Gate {
     const route = routes.find(isHeadOfGet ? 'GET' : method, path);
     if (!route) return answerElsewhere(request, context);
     context.route = route.pattern;
+    context.wire = route.wire?.always ?? null;
     if (route.limit === 'auth') take(context, policies.auth, byAddress);
 
     return soon(identify(request), (identity) => {
@@ -156,7 +158,11 @@ export function createGate(options: GateOptions): Gate {
     const isPreflight = request.headers.has('access-control-request-method');
     return new Response(null, {
       status: 204,
-      headers: { allow: allow.join(', '), ...(isPreflight ? cors.preflight(request, allow) : {}) },
+      headers: {
+        allow: allow.join(', '),
+        ...routes.optionsOf(context.path),
+        ...(isPreflight ? cors.preflight(request, allow) : {}),
+      },
     });
   }
 
@@ -196,6 +202,7 @@ export function createGate(options: GateOptions): Gate {
 
   function decorate(headers: Headers, request: Request, context: RequestContext): void {
     headers.set('x-request-id', context.id);
+    if (context.wire) for (const name in context.wire) headers.set(name, context.wire[name] as string);
     if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
     const withHsts = options.isProduction && context.isSecure;
     if (context.isForeign) setTransportSecurity(headers, withHsts);

@@ -15,6 +15,15 @@ export type Access = 'anyone' | 'signedIn' | 'admin';
 /** Keys of a route's OpenAPI `detail` that the gate reads; they are taken out of the published document. */
 export const ACCESS_KEY = 'x-access';
 export const LIMIT_KEY = 'x-limit';
+export const WIRE_KEY = 'x-wire';
+
+/** Headers that a wire of its own asks for, whether its handler is reached or not. */
+export interface WireHeaders {
+  /** On every answer of the route, failures included. */
+  readonly always: Readonly<Record<string, string>>;
+  /** On the answer to OPTIONS at its path. */
+  readonly options: Readonly<Record<string, string>>;
+}
 
 const bearer = [{ bearer: [] }, { password: [] }, { cookie: [] }];
 
@@ -36,4 +45,7 @@ export const guard = new Elysia({ name: 'bunkhouse/guard' }).macro({
   signInLimit: {
     detail: { [LIMIT_KEY]: 'auth' } as object,
   },
+  wire: (headers: WireHeaders) => ({
+    detail: { [WIRE_KEY]: headers } as object,
+  }),
 });

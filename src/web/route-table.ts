@@ -1,6 +1,6 @@
 import type { AnyElysia } from 'elysia';
 import { Memoirist } from 'memoirist';
-import { ACCESS_KEY, type Access, LIMIT_KEY } from './guard.ts';
+import { ACCESS_KEY, type Access, LIMIT_KEY, WIRE_KEY, type WireHeaders } from './guard.ts';
 
 /** What the gate knows of a route before anything of the request is read. */
 export interface RouteEntry {
@@ -13,6 +13,7 @@ export interface RouteEntry {
   readonly isRawBody: boolean;
   /** Media type the route's body must have; `null` when it takes none. */
   readonly consumes: string | null;
+  readonly wire: WireHeaders | null;
 }
 
 export interface RouteTable {
@@ -20,6 +21,8 @@ export interface RouteTable {
   find(method: string, path: string): RouteEntry | null;
   /** Methods under which the path exists, HEAD and OPTIONS included; empty when there is none. */
   methodsOf(path: string): string[];
+  /** Headers that the routes of a path want on the answer to OPTIONS. */
+  optionsOf(path: string): Readonly<Record<string, string>>;
 }
 
 const BODY_TYPES: Readonly<Record<string, string>> = {
@@ -60,6 +63,7 @@ export function createRouteTable(app: AnyElysia): RouteTable {
       if (found.includes('GET') && !found.includes('HEAD')) found.push('HEAD');
       return [...found, 'OPTIONS'];
     },
+    optionsOf: (path) => Object.assign({}, ...methods.map((method) => find(method, path)?.wire?.options)),
   };
 }
 
@@ -76,6 +80,7 @@ function toEntry(method: string, pattern: string, hooks: Record<string, unknown>
     access,
     limit: detail[LIMIT_KEY] === 'auth' ? 'auth' : 'default',
     isRawBody,
+    wire: (detail[WIRE_KEY] as WireHeaders | undefined) ?? null,
     consumes: isRawBody || !hooks['body'] ? null : (BODY_TYPES[String(parse ?? 'json')] ?? null),
   };
 }

@@ -1,4 +1,4 @@
-import { ACCESS_KEY, LIMIT_KEY } from '../../web/guard.ts';
+import { ACCESS_KEY, LIMIT_KEY, WIRE_KEY } from '../../web/guard.ts';
 import { Problem } from '../../web/schemas.ts';
 import { contentSchema, mendRequestContent, mendResponseContent } from './openapi-content.ts';
 import { describeApi, describeTags, SECURITY_SCHEMES } from './openapi-info.ts';
@@ -78,6 +78,7 @@ export function mendDocument(raw: RawDocument, version: string): OpenApiDocument
       responses: _,
       [ACCESS_KEY]: _access,
       [LIMIT_KEY]: _limit,
+      [WIRE_KEY]: _wire,
       hide: _hide,
       ...rest
     } = operation;

@@ -49,6 +49,8 @@ export interface AdmissionRequest {
   readonly isReplacing?: boolean;
   /** Quota held for these bytes; it ends with the transaction that makes them files. */
   readonly reservationId: string | null;
+  /** The bytes of what is not admitted are left to the caller. */
+  readonly keepsBytes?: boolean;
   /** Runs in that same transaction, for what must be true exactly when the files are there. */
   readonly alongside?: (tx: Queries, admitted: readonly AdmittedFile[]) => Promise<void>;
 }
@@ -60,7 +62,7 @@ export interface AdmittedFile {
 
 /**
  * Makes stored bytes into visible files: limits, the hook, then rows and quota in one transaction. When it throws, the bytes
- * are deleted and what `alongside` did is undone; the reservation is left to the caller.
+ * are deleted, unless the caller keeps them, and what `alongside` did is undone; the reservation is left to the caller.
  */
 export type Admit = (request: AdmissionRequest) => Promise<readonly AdmittedFile[]>;
 
@@ -172,7 +174,7 @@ export function createAdmission(options: AdmissionOptions): {
       if (!admitted) throw uploadProblems.create('refused');
     } catch (error) {
       if (!admitted) {
-        await abandon(files);
+        if (!request.keepsBytes) await abandon(files);
         throw error;
       }
       log.error({ err: error }, 'an admission handler failed after the files were admitted');

@@ -2,7 +2,7 @@ import { connectionOf } from '../../web/context.ts';
 import { uploadProblems } from './problems.ts';
 
 /** A connection that stays silent for so long is given up. */
-const STALL_MS = 60_000;
+export const STALL_MS = 60_000;
 
 /**
  * The chunks of a request body. Ends with `uploads/stalled` when nothing arrives for `stallMs`, and with

@@ -4,12 +4,16 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import type { ResumableStore } from '../../ports/resumable-store.ts';
 import type { Module } from '../../web/module.ts';
 import type { AdmissionHook } from './admission.ts';
+import { STALL_MS } from './incoming.ts';
 import type { UploadLimits } from './intake.ts';
 import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
+import { tusRoutes } from './tus-routes.ts';
+import { createResumableService } from './tus-service.ts';
 
 export type { UploadLimits } from './intake.ts';
 export { uploadProblems } from './problems.ts';
@@ -21,11 +25,34 @@ export interface UploadsOptions {
   readonly events: EventBus;
   readonly log: Logger;
   readonly limits: UploadLimits;
+  readonly tus: TusOptions;
 }
 
+/** Resumable uploads. */
+export interface TusOptions {
+  readonly resumable: ResumableStore;
+  /** Names this process among all that share the database. */
+  readonly holder: string;
+  /** Whether the process of that name is known to have died; `false` when nobody can tell. */
+  readonly isDead: (holder: string) => boolean;
+  /** Path in front of ours, when a proxy takes one away; empty when not. */
+  readonly basePath: () => string;
+  /** An upload to which nothing was added for so long is deleted; a day when not said. */
+  readonly expiryMs?: number;
+  /** A body that stays silent for so long is given up; a minute when not said. */
+  readonly stallMs?: number;
+}
+
+const EXPIRY_MS = 24 * 3_600_000;
+
 /** Files: taking them in, keeping them, giving them back. */
-export function createUploads({ database, store, clock, events, log, limits }: UploadsOptions) {
-  const reaper = createReaper({ database, store, log, sweep: () => service.quota.sweep(database) });
+export function createUploads({ database, store, clock, events, log, limits, tus }: UploadsOptions) {
+  const stopping = new AbortController();
+  const sweep = async (): Promise<void> => {
+    await service.quota.sweep(database);
+    await resumable.sweep(stopping.signal);
+  };
+  const reaper = createReaper({ database, store, log, sweep });
   const admission: AdmissionHook = createHook();
   const service = createUploadService({
     database,
@@ -37,18 +64,40 @@ export function createUploads({ database, store, clock, events, log, limits }: U
     admission,
     onDoomed: reaper.wake,
   });
+  const resumable = createResumableService({
+    database,
+    store,
+    clock,
+    log,
+    limits,
+    quota: service.quota,
+    admit: service.admit,
+    expiryMs: EXPIRY_MS,
+    ...tus,
+  });
+  const { basePath, stallMs = STALL_MS } = tus;
   let unsubscribe: () => void = () => undefined;
   const module = {
     name: 'uploads',
-    routes: uploadRoutes(service),
+    routes: [
+      uploadRoutes(service),
+      tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs }),
+    ],
     async start() {
       unsubscribe = events.on('users/deleted', reaper.wake);
       await reaper.recover();
     },
     async stop() {
       unsubscribe();
+      stopping.abort();
+      await resumable.drain();
       await reaper.stop();
     },
   } satisfies Module;
-  return { ...module, hooks: { admission } };
+  return {
+    ...module,
+    hooks: { admission },
+    /** Asks running resumable uploads to keep what they have and end, so that nobody has to wait for them. */
+    drain: () => resumable.drain(),
+  };
 }

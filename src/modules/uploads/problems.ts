@@ -45,4 +45,41 @@ export const uploadProblems = defineProblems('uploads', {
     title: 'Upload stalled',
     detail: 'No data arrived for a minute. Nothing was kept; send it again.',
   },
+  'unsupported-version': {
+    status: 412,
+    title: 'Unsupported tus version',
+    detail: 'Send Tus-Resumable: 1.0.0 with every request to a resumable upload.',
+  },
+  'invalid-header': {
+    status: 400,
+    title: 'Invalid upload header',
+    detail: 'A header of the request is missing or not as tus 1.0.0 asks.',
+  },
+  'beyond-length': {
+    status: 413,
+    title: 'More bytes than announced',
+    detail: 'The upload would become longer than its Upload-Length. What fits is kept.',
+  },
+  'checksum-mismatch': {
+    status: 460,
+    title: 'Checksum mismatch',
+    detail: 'The bytes that arrived do not have the checksum of the header. They were thrown away; send them again.',
+  },
+  expired: { status: 410, title: 'Upload expired', detail: 'Nothing was added for too long. Start the upload again.' },
+  'final-upload': {
+    status: 403,
+    title: 'Upload made of others',
+    detail: 'Nothing can be added to an upload that others were joined to.',
+  },
+  'unfinished-part': {
+    status: 400,
+    title: 'Part missing',
+    detail:
+      'Each upload that is to be joined must be one of yours, made as a partial one, complete and not used before.',
+  },
+  locked: {
+    status: 423,
+    title: 'Upload locked',
+    detail: 'Another request writes to this upload and did not let go in time. Ask for the offset and try again.',
+  },
 });

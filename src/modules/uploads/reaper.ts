@@ -28,6 +28,7 @@ export interface ReaperOptions {
 
 export function createReaper({ database, store, log, sweep }: ReaperOptions): Reaper {
   let running: Promise<void> | null = null;
+  let sweeping: Promise<void> | null = null;
   let isWanted = false;
   let isStopped = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -94,7 +95,11 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
       }
       const lookRound = () => {
         wake();
-        sweep().catch((error: unknown) => log.warn({ err: error }, 'leftovers of uploads could not be swept'));
+        sweeping ??= sweep()
+          .catch((error: unknown) => log.warn({ err: error }, 'leftovers of uploads could not be swept'))
+          .finally(() => {
+            sweeping = null;
+          });
       };
       lookRound();
       look = setInterval(lookRound, LOOK_MS);
@@ -104,7 +109,7 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
       clearInterval(look);
       isStopped = true;
       clearTimeout(retry);
-      await running;
+      await Promise.all([running, sweeping]);
     },
   };
 }

@@ -17,6 +17,7 @@ export function requestFor(path: string, init: RequestInit = {}): Request {
       isForeign: false,
       credentialFault: null,
       rate: null,
+      wire: null,
     },
     { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {} },
   );

@@ -7,15 +7,17 @@ import { loadMigrations, migrate } from '../../../src/db/migrate.ts';
 import { users } from '../../../src/db/schema/auth.ts';
 import { startBunServer } from '../../../src/drivers/bun-server.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
+import { diskResumableStore } from '../../../src/drivers/disk-resumable-store.ts';
 import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
 import type { Role } from '../../../src/kernel/caller.ts';
 import { createEvents, type Events } from '../../../src/kernel/events.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { accessProblems } from '../../../src/kernel/problems.ts';
-import { createUploads } from '../../../src/modules/uploads/index.ts';
+import { createUploads, type TusOptions } from '../../../src/modules/uploads/index.ts';
 import { systemClock } from '../../../src/ports/clock.ts';
 import type { Database } from '../../../src/ports/database.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
+import type { ResumableStore } from '../../../src/ports/resumable-store.ts';
 import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
 import { createGate, type Identity } from '../../../src/web/gate.ts';
@@ -31,6 +33,8 @@ export interface UploadsOptions {
   /** Puts something between the module and its disk store. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore;
   readonly wrapDatabase?: (database: Database) => Database;
+  readonly wrapResumable?: (store: ResumableStore) => ResumableStore;
+  readonly tus?: Partial<TusOptions>;
 }
 
 /**
@@ -55,6 +59,7 @@ export async function openUploads(options: UploadsOptions = {}) {
   const database = options.wrapDatabase?.(plainDatabase) ?? plainDatabase;
   const plainStore = diskObjectStore({ root: objects });
   const store = options.wrapStore?.(plainStore) ?? plainStore;
+  const plainResumable = diskResumableStore({ root: objects });
   const log = recordingLog();
   const told: { name: string; event: unknown }[] = [];
   const faults: unknown[] = [];
@@ -69,9 +74,16 @@ export async function openUploads(options: UploadsOptions = {}) {
     events,
     log,
     limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
+    tus: {
+      resumable: options.wrapResumable?.(plainResumable) ?? plainResumable,
+      holder: 'this process',
+      isDead: () => false,
+      basePath: () => '',
+      ...options.tus,
+    },
   });
   const gate = createGate({
-    app: createApp([module.routes], (error) => faults.push(error)),
+    app: createApp(module.routes, (error) => faults.push(error)),
     fallbacks: [],
     identify: (request) => identify(request, ids),
     clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
