@@ -230,6 +230,7 @@ export async function createServer(config: Config): Promise<Server> {
     ),
     fallbacks: modules.flatMap((module) => module.fallbacks ?? []),
     identify: auth.identify,
+    recall: auth.recall,
     clientEnd,
     limiter,
     policies,

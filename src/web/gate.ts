@@ -10,9 +10,9 @@ import { bindContext, type Connection, type RequestContext } from './context.ts'
 import type { Cors } from './cors.ts';
 import type { Fallback } from './module.ts';
 import { isUnexpected, toProblemResponse } from './problems.ts';
-import { setRateHeaders } from './rate-headers.ts';
+import { createRateHeaders } from './rate-headers.ts';
 import { createRouteTable, type RouteEntry } from './route-table.ts';
-import { setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
+import { JsonAnswer, setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
 
 /** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
 export interface Identity {
@@ -25,6 +25,8 @@ export interface GateOptions {
   readonly app: AnyElysia;
   readonly fallbacks: readonly Fallback[];
   readonly identify: (request: Request) => Identity | Promise<Identity>;
+  /** The caller when nothing has to be checked to know it: its credential was, and nothing has changed since. Else null. */
+  readonly recall?: (request: Request) => Caller | null;
   readonly clientEnd: (headers: Headers, connection: Connection) => ClientEnd;
   readonly limiter: RateLimiter;
   /** `null` turns a policy off. */
@@ -47,12 +49,14 @@ export type Gate = (request: Request, connection: Connection) => Response | Prom
  * The way in. In this order on every route: request id → limiter by address → who is it, may they → limiter by caller → body
  * limits → the route's parser, validation and handler. Nothing of the body is read before the caller's right is known.
  *
- * What need not wait does not: a request whose caller is known from memory is answered without a promise in between.
+ * What need not wait does not: a request whose caller is known from memory is counted against that caller alone, and answered
+ * without a promise in between.
  */
 export function createGate(options: GateOptions): Gate {
-  const { app, fallbacks, identify, clientEnd, limiter, policies, cors } = options;
+  const { app, fallbacks, identify, recall, clientEnd, limiter, policies, cors } = options;
   const routes = createRouteTable(app);
   const dispatch = app.fetch;
+  const setRateHeaders = createRateHeaders();
 
   return (request, connection) => {
     const end = clientEnd(request.headers, connection);
@@ -99,7 +103,7 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function finish(response: Response, request: Request, context: RequestContext): Response {
-    decorate(response.headers, request, context);
+    decorate(response, request, context);
     options.onAnswer(context, response.status, performance.now() - context.startedAt);
     return response;
   }
@@ -107,34 +111,53 @@ export function createGate(options: GateOptions): Gate {
   function answer(request: Request, context: RequestContext, connection: Connection): Response | Promise<Response> {
     const { method, path } = context;
     const byAddress = addressKey(context.address);
-    take(context, policies.default, byAddress);
-    if (method === 'OPTIONS' && !isClaimed(path)) return answerOptions(request, context);
-
+    const isOptions = method === 'OPTIONS' && !isClaimed(path);
     const isHeadOfGet = method === 'HEAD' && routes.find('HEAD', path) === null;
-    const route = routes.find(isHeadOfGet ? 'GET' : method, path);
+    const route = isOptions ? null : routes.find(isHeadOfGet ? 'GET' : method, path);
+    const known = route && recall ? recall(request) : null;
+    if (!known) take(context, policies.default, byAddress);
+    if (isOptions) return answerOptions(request, context);
     if (!route) return answerElsewhere(request, context);
     context.route = route.pattern;
     context.wire = route.wire?.always ?? null;
     if (route.limit === 'auth') take(context, policies.auth, byAddress);
+    if (known) {
+      if (route.limit !== 'auth') take(context, policies.default, known.id);
+      authorize(route, { caller: known, fault: null }, request, context);
+      return pass(route, isHeadOfGet, request, context, connection);
+    }
 
     return soon(identify(request), (identity) => {
-      context.caller = identity.caller;
-      context.credentialFault = identity.fault;
       authorize(route, identity, request, context);
       if (identity.caller) {
         if (policies.default) limiter.giveBack(policies.default, byAddress);
         take(context, route.limit === 'auth' ? null : policies.default, identity.caller.id);
       }
-      return soon(limitBody(request, route, options.bodyMaxBytes), (limited) => {
-        const inner = isHeadOfGet ? toGet(limited) : limited;
-        if (inner !== request) bindContext(inner, context, connection);
-        const response = dispatch(inner);
-        return isHeadOfGet ? withoutBody(response) : response;
-      });
+      return pass(route, isHeadOfGet, request, context, connection);
+    });
+  }
+
+  /** Hands the request to its route. */
+  function pass(
+    route: RouteEntry,
+    isHeadOfGet: boolean,
+    request: Request,
+    context: RequestContext,
+    connection: Connection,
+  ): Response | Promise<Response> {
+    const limited = limitBody(request, route, options.bodyMaxBytes);
+    if (limited === request && !isHeadOfGet) return dispatch(request);
+    return soon(limited, (bounded) => {
+      const inner = isHeadOfGet ? toGet(bounded) : bounded;
+      bindContext(inner, context, connection);
+      const response = dispatch(inner);
+      return isHeadOfGet ? withoutBody(response) : response;
     });
   }
 
   function authorize(route: RouteEntry, { caller, fault }: Identity, request: Request, context: RequestContext): void {
+    context.caller = caller;
+    context.credentialFault = fault;
     if (caller?.kind === 'user' && caller.via === 'cookie' && !isSafe(context.method) && !isOwnPage(request, cors)) {
       throw accessProblems.create('cross-site');
     }
@@ -200,13 +223,13 @@ export function createGate(options: GateOptions): Gate {
     throw requestProblems.create('not-found');
   }
 
-  function decorate(headers: Headers, request: Request, context: RequestContext): void {
+  function decorate(response: Response, request: Request, context: RequestContext): void {
+    const { headers } = response;
     headers.set('x-request-id', context.id);
     if (context.wire) for (const name in context.wire) headers.set(name, context.wire[name] as string);
     if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
-    const withHsts = options.isProduction && context.isSecure;
-    if (context.isForeign) setTransportSecurity(headers, withHsts);
-    else setSecurityHeaders(headers, withHsts);
+    if (!context.isForeign && !(response instanceof JsonAnswer)) setSecurityHeaders(headers);
+    if (options.isProduction && context.isSecure) setTransportSecurity(headers);
     if (cors.isOn && !(context.isForeign && headers.has('access-control-allow-origin')))
       cors.decorate(request.headers.get('origin'), headers);
     if (options.isDraining()) headers.set('connection', 'close');

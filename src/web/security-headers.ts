@@ -1,23 +1,43 @@
-/** What an answer that is not a page may load: nothing; and nobody may frame it. */
-const API_CSP = "default-src 'none'; frame-ancestors 'none'";
 const HSTS = 'max-age=31536000; includeSubDomains';
 
 /**
- * Headers that make a browser treat our answers narrowly (OWASP ASVS 5.0 §3.4). A page's own policy is left as it is; answers
- * that say nothing about caching are not kept.
+ * How a browser should treat an answer that is not a page (OWASP ASVS 5.0 §3.4): it may load nothing, nobody may frame it, and it
+ * is not kept.
  */
-export function setSecurityHeaders(headers: Headers, withHsts: boolean): void {
-  if (!headers.has('content-security-policy')) {
-    headers.set('content-security-policy', API_CSP);
-    headers.set('x-frame-options', 'DENY');
+const API_HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-frame-options': 'DENY',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+};
+
+/**
+ * A JSON answer that has {@link setSecurityHeaders} behind it: one ready set of headers is copied, which costs a fraction of
+ * setting them one by one. For frequent GETs.
+ */
+export class JsonAnswer extends Response {
+  static readonly #init: ResponseInit = {
+    headers: new Headers({ 'content-type': 'application/json;charset=utf-8', ...API_HEADERS }),
+  };
+
+  constructor(value: object) {
+    super(JSON.stringify(value), JsonAnswer.#init);
   }
-  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
-  headers.set('x-content-type-options', 'nosniff');
-  headers.set('referrer-policy', 'no-referrer');
-  if (withHsts) headers.set('strict-transport-security', HSTS);
 }
 
-/** What is said of the connection alone, for answers that are not ours. A policy of their own stands. */
-export function setTransportSecurity(headers: Headers, withHsts: boolean): void {
-  if (withHsts && !headers.has('strict-transport-security')) headers.set('strict-transport-security', HSTS);
+/** Adds what an answer does not say itself: a page's own policy and an answer's own word on caching are left as they are. */
+export function setSecurityHeaders(headers: Headers): void {
+  if (!headers.has('content-security-policy')) {
+    headers.set('content-security-policy', API_HEADERS['content-security-policy']);
+    headers.set('x-frame-options', API_HEADERS['x-frame-options']);
+  }
+  if (!headers.has('cache-control')) headers.set('cache-control', API_HEADERS['cache-control']);
+  headers.set('x-content-type-options', API_HEADERS['x-content-type-options']);
+  headers.set('referrer-policy', API_HEADERS['referrer-policy']);
+}
+
+/** Makes a browser use TLS from now on (RFC 6797). A policy of another program's own stands. */
+export function setTransportSecurity(headers: Headers): void {
+  if (!headers.has('strict-transport-security')) headers.set('strict-transport-security', HSTS);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createCors } from '../../src/web/cors.ts';
 import type { Fallback } from '../../src/web/module.ts';
-import { openGate } from './support.ts';
+import { callerOf, openGate } from './support.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const limits = (count: number) => ({ name: 'default', count, windowSeconds: 60 });
@@ -176,6 +176,23 @@ describe('rate limits', () => {
     for (let round = 0; round < 3; round++)
       expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(401);
     expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(429);
+  });
+
+  test('count a remembered caller alone, whatever its address has left, and refusals of it too', async () => {
+    const recall = (request: Request) => {
+      const name = request.headers.get('authorization')?.slice('Bearer '.length);
+      return name ? callerOf(name) : null;
+    };
+    const gate = openGate({ policies: { default: limits(2), auth: null }, recall });
+    for (const status of [401, 401, 429]) {
+      expect((await gate.send('GET', '/own/1', { as: 'forged' })).status).toBe(status);
+    }
+    const first = await gate.send('GET', '/own/1', { as: 'ann' });
+    expect([first.status, first.headers.get('ratelimit')]).toEqual([200, '"default";r=1;t=30']);
+    const admin = () => gate.send('POST', '/admin', { as: 'ann', headers: JSON_TYPE, body: '{"text":""}' });
+    expect([(await admin()).status, (await admin()).status]).toEqual([403, 429]);
+    expect((await gate.send('GET', '/own/1', { as: 'bob' })).status).toBe(200);
+    expect((await gate.send('GET', '/open')).status).toBe(429);
   });
 
   test('of signing in are stricter, by address, and come on top', async () => {

@@ -6,7 +6,7 @@ import { accessProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { TokenClaims, TokenSigner } from '../../ports/token-signer.ts';
-import type { Identity } from '../../web/gate.ts';
+import type { GateOptions, Identity } from '../../web/gate.ts';
 import { readSessionCookie } from './cookie.ts';
 import { type Standing, toAccount } from './store.ts';
 
@@ -44,7 +44,7 @@ const SERVER: ServerCaller = { kind: 'server', id: 'server', role: 'admin' };
  * a change of role bite at once, in whichever process they were done. Where the database cannot tell, they bite at once in the
  * process that did them and within a second elsewhere.
  */
-export function createIdentify(options: IdentifyOptions): (request: Request) => Identity | Promise<Identity> {
+export function createIdentify(options: IdentifyOptions): Required<Pick<GateOptions, 'identify' | 'recall'>> {
   const { database, clock, events, accessTokens, cookieTokens, findStanding } = options;
   let changes = 0;
   const noteChange = () => {
@@ -74,8 +74,8 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
     return entry.caller ? { caller: entry.caller, fault: null } : rejected();
   };
 
-  /** The answer when nothing has to be waited for. */
-  const fromCache = (token: string, via: UserCaller['via']): Identity | null => {
+  /** The caller of a token, when it was verified before and nothing has changed since. */
+  const fromCache = (token: string, via: UserCaller['via']): UserCaller | null => {
     const entry = caches[via].get(token);
     if (!entry?.caller || entry.claims.exp * 1000 <= clock.now()) return null;
     const version = database.version();
@@ -83,20 +83,34 @@ export function createIdentify(options: IdentifyOptions): (request: Request) => 
       version === null
         ? entry.changes === changes && Math.abs(clock.now() - entry.readAt) < BLIND_TRUST_MS
         : version === entry.version;
-    return isCurrent ? { caller: entry.caller, fault: null } : null;
+    return isCurrent ? entry.caller : null;
   };
 
-  return (request) => {
-    const header = request.headers.get('authorization');
-    if (header !== null) {
-      const token = bearerOf(header);
-      if (token === null) return NOBODY;
-      if (serverKey && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
-      return fromCache(token, 'bearer') ?? fromToken(token, 'bearer');
-    }
-    const cookie = readSessionCookie(request.headers.get('cookie'));
-    return cookie === null ? NOBODY : (fromCache(cookie, 'cookie') ?? fromToken(cookie, 'cookie'));
+  return {
+    identify(request) {
+      const credential = credentialOf(request.headers);
+      if (credential === null) return NOBODY;
+      const { token, via } = credential;
+      if (serverKey && via === 'bearer' && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
+      const caller = fromCache(token, via);
+      return caller ? { caller, fault: null } : fromToken(token, via);
+    },
+    recall(request) {
+      const credential = credentialOf(request.headers);
+      return credential && fromCache(credential.token, credential.via);
+    },
   };
+}
+
+/** What a request presents: a header outweighs a cookie. */
+function credentialOf(headers: Headers): { readonly token: string; readonly via: UserCaller['via'] } | null {
+  const header = headers.get('authorization');
+  if (header === null) {
+    const cookie = readSessionCookie(headers.get('cookie'));
+    return cookie === null ? null : { token: cookie, via: 'cookie' };
+  }
+  const token = bearerOf(header);
+  return token === null ? null : { token, via: 'bearer' };
 }
 
 /** The credentials of scheme Bearer (RFC 6750 §2.1); null for another scheme. */

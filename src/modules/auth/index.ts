@@ -43,6 +43,8 @@ export interface AuthOptions {
 export interface Auth extends Module {
   /** Who sends a request; for the gate. */
   readonly identify: GateOptions['identify'];
+  /** The same from memory, where that can tell. */
+  readonly recall: NonNullable<GateOptions['recall']>;
   /** Logins that were ended at or after a time (milliseconds since the epoch), by whichever process. */
   readonly findEnded: (since: number) => Promise<EndedLogin[]>;
 }
@@ -74,7 +76,7 @@ export function createAuth(options: AuthOptions): Auth {
   return {
     name: 'auth',
     routes: [authRoutes({ service, sessions, setUp, toCookie }), usersRoutes({ accounts })],
-    identify: createIdentify({
+    ...createIdentify({
       database,
       clock,
       events,

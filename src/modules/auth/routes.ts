@@ -1,6 +1,7 @@
 import { Elysia, type TSchema, t } from 'elysia';
 import { guard } from '../../web/guard.ts';
 import { jsonResponse, Problem } from '../../web/schemas.ts';
+import { JsonAnswer } from '../../web/security-headers.ts';
 import { clearedSessionCookie } from './cookie.ts';
 import * as schemas from './schemas.ts';
 import type { AuthService } from './service.ts';
@@ -116,10 +117,14 @@ export function authRoutes({ service, sessions, setUp, toCookie }: AuthRoutesOpt
         },
       },
     )
-    .get('/me', ({ caller }) => caller.account, {
+    .get('/me', ({ caller }) => new JsonAnswer(caller.account), {
       signedIn: true,
-      response: { 200: schemas.AccountSchema },
-      detail: { tags, operationId: 'me', summary: 'Your account' },
+      detail: {
+        tags,
+        operationId: 'me',
+        summary: 'Your account',
+        responses: { 200: jsonResponse('Done.', schemas.AccountSchema) },
+      },
     })
     .patch('/me', ({ body, caller }) => service.changeAccount(caller, body), {
       signedIn: true,

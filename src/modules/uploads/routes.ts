@@ -6,6 +6,7 @@ import { guard } from '../../web/guard.ts';
 import {
   BINARY,
   binaryResponse,
+  jsonResponse,
   ListQuery,
   listOf,
   multipartBody,
@@ -13,6 +14,7 @@ import {
   Problem,
   rawBody,
 } from '../../web/schemas.ts';
+import { JsonAnswer } from '../../web/security-headers.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
 import { uploadProblems } from './problems.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
@@ -42,7 +44,7 @@ export function uploadRoutes(service: UploadService) {
   };
   const describe = (request: Request, id: string) => {
     const file = getReadable(request, id);
-    return file instanceof Promise ? file.then(toFile) : toFile(file);
+    return file instanceof Promise ? file.then(toAnswer) : toAnswer(file);
   };
   const sendContent = async (request: Request, id: string, isDownload: boolean) => {
     const file = await getReadable(request, id);
@@ -130,13 +132,13 @@ export function uploadRoutes(service: UploadService) {
     .get('/:id', ({ request, params: { id } }) => describe(request, id), {
       anyone: true,
       params: FileId,
-      response: { 200: FileSchema, 401: Problem, 404: Problem },
       detail: {
         tags,
         operationId: 'getFile',
         security: OPTIONAL_SIGN_IN,
         summary: 'Describe a file',
         description: 'Public files need no sign-in.',
+        responses: { 200: jsonResponse('Done.', FileSchema) },
       },
     })
     .patch('/:id', async ({ caller, params: { id }, body }) => toFile(await service.change(caller, id, body)), {
@@ -181,6 +183,10 @@ export function uploadRoutes(service: UploadService) {
         },
       },
     );
+}
+
+function toAnswer(file: FileRecord): JsonAnswer {
+  return new JsonAnswer(toFile(file));
 }
 
 /** Where a list goes on: the last id, so that new files do not shift the pages. */

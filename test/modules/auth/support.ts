@@ -68,6 +68,7 @@ export async function openAuth(options: AuthHouseOptions = {}) {
     app: createApp([auth.routes ?? []].flat(), (error) => faults.push(error)),
     fallbacks: [],
     identify: auth.identify,
+    recall: auth.recall,
     clientEnd: () => ({ address, isSecure: false }),
     limiter,
     policies: { default: null, auth: options.addressPolicy ?? null },
