@@ -63,6 +63,8 @@ export interface Server {
 
 /** How long running requests may take to finish while the server stops. */
 const DRAIN_MS = 15_000;
+/** How long the start waits for Redis. */
+const BUS_WAIT_MS = 2_000;
 /** How long sockets may take to be told that they should reconnect. */
 const SOCKET_DRAIN_MS = 10_000;
 
@@ -158,17 +160,15 @@ export async function createServer(config: Config): Promise<Server> {
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });
-  const bus = config.redisUrl
-    ? fallbackBus(
-        redisBus({
-          url: config.redisUrl,
-          clock,
-          onFault: onRedisFault,
-          onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
-        }),
-        localBus,
-      )
-    : localBus;
+  const sharedBus = config.redisUrl
+    ? redisBus({
+        url: config.redisUrl,
+        clock,
+        onFault: onRedisFault,
+        onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
+      })
+    : null;
+  const bus = sharedBus ? fallbackBus(sharedBus, localBus) : localBus;
   const sockets = createSockets({
     bus,
     clock,
@@ -252,6 +252,11 @@ export async function createServer(config: Config): Promise<Server> {
     },
     stop: () => databases.close(),
   });
+  if (sharedBus) {
+    // Clients that come before it is there would be told that their past is lost.
+    const late = () => new Promise<void>((resolve) => setTimeout(resolve, BUS_WAIT_MS).unref());
+    lifecycle.add({ name: 'shared bus', start: () => Promise.race([sharedBus.opened, late()]) });
+  }
   for (const module of modules) {
     lifecycle.add({
       name: module.name,

@@ -3,6 +3,8 @@ import type { AudienceStore, Bus, BusListener, PresenceStore } from '../ports/bu
 /** A bus that may be out of reach. */
 export interface RemoteBus extends Bus {
   readonly isUp: boolean;
+  /** Resolves when the first attempt to reach it has ended, well or not. */
+  readonly opened: Promise<void>;
   /**
    * Names streams that went on without this bus while it was away. It is not up again before each of them has a new epoch and is
    * taken off the set: whoever listens to one on another process learns that there was more than they heard.

@@ -109,6 +109,7 @@ export function redisBus(options: RedisBusOptions): RemoteBus {
   return {
     presence: store,
     audience,
+    opened: link.opened,
     get isUp() {
       return link.isUp;
     },

@@ -8,6 +8,8 @@ import { randomToken } from '../kernel/ids.ts';
  */
 export interface RedisLink {
   readonly isUp: boolean;
+  /** Resolves when the first attempt to connect has ended, well or not. */
+  readonly opened: Promise<void>;
   send(command: string, args: string[]): Promise<unknown>;
   /** `null` when there is nothing under the key. */
   getBytes(key: string): Promise<Uint8Array | null>;
@@ -135,8 +137,9 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
   };
   const send: RedisLink['send'] = async (command, args) => connected().send(command, args);
 
-  open();
+  const opened = open();
   return {
+    opened,
     get isUp() {
       return isUp;
     },
