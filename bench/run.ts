@@ -10,8 +10,9 @@ import { createReport } from './harness/report.ts';
 import { writeSection } from './harness/results-file.ts';
 import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
+import { sockets } from './sockets/index.ts';
 
-const AREAS: readonly Area[] = [core, database];
+const AREAS: readonly Area[] = [core, database, sockets];
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

@@ -5,7 +5,7 @@ import type { RunningServer, ServerSpec } from './server.ts';
 const ROOT = dirname(dirname(import.meta.dir));
 /** High enough that the limiter counts every request and refuses none. */
 const UNREACHED_RATE = '100000000/60';
-const SECRET = 'a-secret-of-the-benchmarks-only-0123456789';
+export const SECRET = 'a-secret-of-the-benchmarks-only-0123456789';
 const PASSWORD = 'correct horse battery staple';
 
 /** How we are started: as in production, with everything on. Later areas add what they need to `env`. */

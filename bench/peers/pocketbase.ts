@@ -18,6 +18,8 @@ const COMMAND_TIMEOUT_MS = 30_000;
 export interface PocketBase {
   readonly server: RunningServer;
   readonly headers: { readonly authorization: string };
+  /** A second collection, `ticks`, that anybody creates and hears of. */
+  readonly ticks: string;
   readonly userId: string;
   /** Path of the collection's records. */
   readonly records: string;
@@ -63,6 +65,15 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
     viewRule: isOwner,
   };
   await post('/api/collections', collection, String(admin['token']));
+  const ticks = {
+    name: 'ticks',
+    type: 'base',
+    schema: [text('title', 200)],
+    listRule: '',
+    viewRule: '',
+    createRule: '',
+  };
+  await post('/api/collections', ticks, String(admin['token']));
   const user = await post('/api/collections/users/records', { ...USER, passwordConfirm: USER.password });
   const signedIn = await post('/api/collections/users/auth-with-password', {
     identity: USER.email,
@@ -73,6 +84,7 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
     headers: { authorization: String(signedIn['token']) },
     userId: String(user['id']),
     records: '/api/collections/items/records',
+    ticks: '/api/collections/ticks/records',
     versions,
   };
 }
