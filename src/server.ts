@@ -5,6 +5,7 @@ import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
+import { childImages } from './drivers/child-images.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
@@ -144,6 +145,7 @@ export async function createServer(config: Config): Promise<Server> {
       setUpToken = token;
     },
   });
+  const images = childImages({ log });
   const uploads = createUploads({
     database,
     store,
@@ -157,6 +159,7 @@ export async function createServer(config: Config): Promise<Server> {
       isDead: isKnownDead,
       basePath: () => new URL(publicUrl()).pathname.replace(/\/$/, ''),
     },
+    images,
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });
@@ -257,6 +260,7 @@ export async function createServer(config: Config): Promise<Server> {
     const late = () => new Promise<void>((resolve) => setTimeout(resolve, BUS_WAIT_MS).unref());
     lifecycle.add({ name: 'shared bus', start: () => Promise.race([sharedBus.opened, late()]) });
   }
+  lifecycle.add({ name: 'image processes', stop: () => images.stop() });
   for (const module of modules) {
     lifecycle.add({
       name: module.name,

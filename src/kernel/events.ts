@@ -14,6 +14,8 @@ export interface Events {
   'users/changed': { readonly userId: string };
   'users/deleted': { readonly userId: string };
   'files/created': { readonly fileId: string; readonly ownerId: string };
+  /** Its name, its visibility or its content is another. */
+  'files/changed': { readonly fileId: string; readonly ownerId: string };
   'files/deleted': { readonly fileId: string; readonly ownerId: string };
 }
 

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 import { users } from './auth.ts';
 import { id, timestamp } from './columns.ts';
@@ -32,6 +33,7 @@ export const files = sqliteTable(
     index('files_owner').on(table.ownerId, table.id),
     index('files_owner_name').on(table.ownerId, table.name),
     uniqueIndex('files_object').on(table.objectKey),
+    index('files_unhashed').on(table.id).where(sql`thumbhash IS NULL`),
   ],
 );
 

@@ -8,6 +8,7 @@ import { forAccount } from './allowance.ts';
 import type { StoredContent, UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import type { Quota } from './quota.ts';
+import { isPicture } from './sniff.ts';
 import { type FileRecord, fileStore } from './store.ts';
 
 export type Visibility = FileRecord['visibility'];
@@ -83,12 +84,12 @@ export interface AdmissionOptions {
 export function createAdmission(options: AdmissionOptions): {
   readonly admit: Admit;
   /** Deletes what was stored for rows that did not come to be. Never throws. */
-  abandon(contents: readonly StoredContent[]): Promise<void>;
+  abandon(objects: readonly { readonly objectKey: string }[]): Promise<void>;
 } {
   const { database, store, clock, events, log, limits, quota, hook, onDoomed } = options;
 
-  const abandon = async (contents: readonly StoredContent[]): Promise<void> => {
-    for (const { objectKey } of contents) {
+  const abandon = async (objects: readonly { readonly objectKey: string }[]): Promise<void> => {
+    for (const { objectKey } of objects) {
       try {
         // A commit may have failed after it took effect: then the row stands and its bytes must too.
         const isKept = await fileStore.hasObject(database.read, objectKey);
@@ -148,7 +149,8 @@ export function createAdmission(options: AdmissionOptions): {
     wanted: NewFile,
   ): Promise<AdmittedFile> => {
     const now = clock.now();
-    const file = { ...wanted, ownerId, visibility, thumbhash: null, createdAt: now, updatedAt: now };
+    const thumbhash = thumbhashAtFirst(wanted.type);
+    const file = { ...wanted, ownerId, visibility, thumbhash, createdAt: now, updatedAt: now };
     await fileStore.insert(tx, file);
     return { file, isNew: true };
   };
@@ -156,7 +158,7 @@ export function createAdmission(options: AdmissionOptions): {
   const replace = async (tx: Queries, current: FileRecord, wanted: NewFile): Promise<AdmittedFile> => {
     const { objectKey, size, sha256, type } = wanted;
     const updatedAt = Math.max(clock.now(), current.createdAt);
-    const changes = { objectKey, size, sha256, type, thumbhash: null, updatedAt };
+    const changes = { objectKey, size, sha256, type, thumbhash: thumbhashAtFirst(type), updatedAt };
     await fileStore.update(tx, current.id, changes);
     return { file: { ...current, ...changes }, isNew: false };
   };
@@ -185,11 +187,16 @@ export function createAdmission(options: AdmissionOptions): {
 
   const tell = (admitted: readonly AdmittedFile[], ownerId: string): readonly AdmittedFile[] => {
     for (const { file, isNew } of admitted) {
-      if (isNew) events.emit('files/created', { fileId: file.id, ownerId });
+      events.emit(isNew ? 'files/created' : 'files/changed', { fileId: file.id, ownerId });
     }
     if (admitted.some(({ isNew }) => !isNew)) onDoomed();
     return admitted;
   };
 
   return { admit, abandon };
+}
+
+/** Pictures get theirs soon; what is no picture never does. */
+function thumbhashAtFirst(type: string): string | null {
+  return isPicture(type) ? null : '';
 }

@@ -20,6 +20,11 @@ export const FileSchema = t.Object(
     createdAt: Timestamp,
     updatedAt: Timestamp,
     url: t.String({ description: 'Path of the content.' }),
+    thumbhash: t.Optional(
+      t.String({
+        description: 'ThumbHash of an image, base64: a blur to show meanwhile. There soon after the upload.',
+      }),
+    ),
   },
   { title: 'File' },
 );
@@ -41,5 +46,6 @@ export function toFile(file: FileRecord): Static<typeof FileSchema> {
     createdAt: new Date(file.createdAt).toISOString(),
     updatedAt: new Date(file.updatedAt).toISOString(),
     url: `/api/files/${file.id}/content`,
+    ...(file.thumbhash ? { thumbhash: file.thumbhash } : {}),
   };
 }

@@ -2,6 +2,7 @@ import type { EventBus } from '../../kernel/events.ts';
 import { createHook } from '../../kernel/hooks.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
+import type { Images } from '../../ports/images.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import type { ResumableStore } from '../../ports/resumable-store.ts';
@@ -12,6 +13,7 @@ import type { UploadLimits } from './intake.ts';
 import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
+import { createThumbhashes } from './thumbhashes.ts';
 import { tusRoutes } from './tus-routes.ts';
 import { createResumableService } from './tus-service.ts';
 
@@ -26,6 +28,7 @@ export interface UploadsOptions {
   readonly log: Logger;
   readonly limits: UploadLimits;
   readonly tus: TusOptions;
+  readonly images: Images;
 }
 
 /** Resumable uploads. */
@@ -46,7 +49,8 @@ export interface TusOptions {
 const EXPIRY_MS = 24 * 3_600_000;
 
 /** Files: taking them in, keeping them, giving them back. */
-export function createUploads({ database, store, clock, events, log, limits, tus }: UploadsOptions) {
+export function createUploads(options: UploadsOptions) {
+  const { database, store, clock, events, log, limits, tus } = options;
   const stopping = new AbortController();
   const sweep = async (): Promise<void> => {
     await service.quota.sweep(database);
@@ -54,16 +58,8 @@ export function createUploads({ database, store, clock, events, log, limits, tus
   };
   const reaper = createReaper({ database, store, log, sweep });
   const admission: AdmissionHook = createHook();
-  const service = createUploadService({
-    database,
-    store,
-    clock,
-    events,
-    log,
-    limits,
-    admission,
-    onDoomed: reaper.wake,
-  });
+  const service = createUploadService({ ...options, admission, onDoomed: reaper.wake });
+  const thumbhashes = createThumbhashes({ database, variants: service.variants, log });
   const resumable = createResumableService({
     database,
     store,
@@ -76,7 +72,7 @@ export function createUploads({ database, store, clock, events, log, limits, tus
     ...tus,
   });
   const { basePath, stallMs = STALL_MS } = tus;
-  let unsubscribe: () => void = () => undefined;
+  const subscriptions: (() => void)[] = [];
   const module = {
     name: 'uploads',
     routes: [
@@ -84,14 +80,19 @@ export function createUploads({ database, store, clock, events, log, limits, tus
       tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs }),
     ],
     async start() {
-      unsubscribe = events.on('users/deleted', reaper.wake);
+      subscriptions.push(
+        events.on('users/deleted', reaper.wake),
+        events.on('files/created', thumbhashes.wake),
+        events.on('files/changed', thumbhashes.wake),
+      );
       await reaper.recover();
+      thumbhashes.wake();
     },
     async stop() {
-      unsubscribe();
+      for (const unsubscribe of subscriptions) unsubscribe();
       stopping.abort();
       await resumable.drain();
-      await reaper.stop();
+      await Promise.all([reaper.stop(), thumbhashes.stop()]);
     },
   } satisfies Module;
   return {

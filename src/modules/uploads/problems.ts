@@ -30,6 +30,16 @@ export const uploadProblems = defineProblems('uploads', {
     title: 'Unexpected file',
     detail: 'The form has a file in a field of another name. Files go into fields named file.',
   },
+  'not-an-image': {
+    status: 422,
+    title: 'Not an image',
+    detail: 'Pictures are made of JPEG, PNG, WebP, GIF and BMP files that are not damaged.',
+  },
+  'image-too-large': {
+    status: 422,
+    title: 'Image too large',
+    detail: 'Decoding this image costs more than it is worth: it has too many pixels or bytes.',
+  },
   refused: {
     status: 422,
     title: 'File refused',

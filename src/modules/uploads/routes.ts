@@ -1,4 +1,4 @@
-import { Elysia, t } from 'elysia';
+import { Elysia, type Static, t } from 'elysia';
 import { isUuid, toBase64Url } from '../../kernel/ids.ts';
 import { accessProblems, requestProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
@@ -12,14 +12,16 @@ import {
   multipartBody,
   OPTIONAL_SIGN_IN,
   Problem,
+  problemResponse,
   rawBody,
 } from '../../web/schemas.ts';
 import { JsonAnswer } from '../../web/security-headers.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
+import { ImageQuery, toRecipe } from './image-query.ts';
 import { uploadProblems } from './problems.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
 import type { UploadService } from './service.ts';
-import { serveFile } from './serving.ts';
+import { serveFile, servePicture } from './serving.ts';
 import type { FileRecord } from './store.ts';
 
 const tags = ['files'];
@@ -49,6 +51,15 @@ export function uploadRoutes(service: UploadService) {
   const sendContent = async (request: Request, id: string, isDownload: boolean) => {
     const file = await getReadable(request, id);
     return serveFile(request, file, isDownload, (range) => service.open(file, range));
+  };
+
+  const sendPicture = async (request: Request, id: string, query: Static<typeof ImageQuery>) => {
+    const file = await getReadable(request, id);
+    const recipe = toRecipe(query, file.type, request.headers.get('accept'));
+    const picture = await service.variants.get(file, recipe);
+    return servePicture(request, file, picture, query.format === undefined, (range) =>
+      service.variants.open(picture, range),
+    );
   };
 
   return new Elysia({ name: 'uploads', prefix: '/api/files' })
@@ -182,7 +193,28 @@ export function uploadRoutes(service: UploadService) {
           },
         },
       },
-    );
+    )
+    .get('/:id/image', ({ request, params: { id }, query }) => sendPicture(request, id, query), {
+      anyone: true,
+      params: FileId,
+      query: ImageQuery,
+      detail: {
+        tags,
+        operationId: 'showFileAsImage',
+        security: OPTIONAL_SIGN_IN,
+        summary: 'Show an image in another size or format',
+        description:
+          'Made at the first request and kept. Nothing is enlarged; sides are rounded up to steps and are at most 2560. ' +
+          '`fit`: all of it `inside` the box, or `cover` the box and be cut at the centre, or `fill` it and be stretched. ' +
+          'Without `format` the Accept header decides. EXIF rotation is applied and all metadata removed.',
+        responses: {
+          200: binaryResponse('The picture.'),
+          206: binaryResponse('The ranges that were asked for.'),
+          304: { description: 'The picture is the one you have.' },
+          503: problemResponse('Too many pictures are wished for at once.'),
+        },
+      },
+    });
 }
 
 function toAnswer(file: FileRecord): JsonAnswer {

@@ -5,6 +5,7 @@ import { LruMap } from '../../kernel/lru.ts';
 import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database, Queries } from '../../ports/database.ts';
+import type { Images } from '../../ports/images.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ByteRange, ObjectBody, ObjectStore } from '../../ports/object-store.ts';
 import { type AdmissionHook, type AdmittedFile, createAdmission, type NewFile, type Visibility } from './admission.ts';
@@ -14,6 +15,7 @@ import { assertFits, takeIn, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import { createQuota } from './quota.ts';
 import { type FileRecord, fileStore } from './store.ts';
+import { createVariants } from './variants.ts';
 
 export interface UploadServiceOptions {
   readonly database: Database;
@@ -22,6 +24,7 @@ export interface UploadServiceOptions {
   readonly events: EventBus;
   readonly log: Logger;
   readonly limits: UploadLimits;
+  readonly images: Images;
   readonly admission: AdmissionHook;
   /** Called after rows have let go of their objects. */
   readonly onDoomed: () => void;
@@ -91,6 +94,7 @@ export function createUploadService(options: UploadServiceOptions) {
   return {
     admit,
     quota,
+    variants: createVariants({ ...options, abandon }),
 
     /**
      * Keeps a set of files, all or none. `receive` adds them one after the other and says who may see them; when it
@@ -178,11 +182,13 @@ export function createUploadService(options: UploadServiceOptions) {
       const changes: Partial<FileRecord> = { updatedAt: clock.now() };
       if (wanted.name !== undefined) changes.name = readFileName(wanted.name);
       if (wanted.visibility !== undefined) changes.visibility = wanted.visibility;
-      return database.write(async (tx) => {
-        const file = await getOwned(tx, caller, id);
+      const file = await database.write(async (tx) => {
+        const before = await getOwned(tx, caller, id);
         await fileStore.update(tx, id, changes);
-        return { ...file, ...changes };
+        return { ...before, ...changes };
       });
+      events.emit('files/changed', { fileId: id, ownerId: file.ownerId });
+      return file;
     },
 
     async remove(caller: Caller, id: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { ByteRange, ObjectBody } from '../../ports/object-store.ts';
 import { contentDisposition } from '../../web/content-disposition.ts';
 import { fileResponse } from '../../web/file-response.ts';
 import type { FileRecord } from './store.ts';
+import type { VariantRecord } from './variant-store.ts';
 
 /** Types that a browser shows without running anything in them. SVG, HTML, XML and PDF are not among them. */
 const INLINE_TYPES = new Set([
@@ -39,13 +40,47 @@ export function serveFile(
         !isDownload && isInline(file.type) ? 'inline' : 'attachment',
         file.name,
       ),
-      // Content may be replaced and visibility withdrawn, so every use asks again; a 304 costs next to nothing.
-      'cache-control': `${file.visibility === 'public' ? 'public' : 'private'}, no-cache`,
-      'content-security-policy': "sandbox; default-src 'none'",
-      'x-content-type-options': 'nosniff',
+      ...headersFor(file),
     },
     open,
   });
+}
+
+/**
+ * Answers GET or HEAD for a picture that was made of a file, under the same rules.
+ *
+ * @param isNegotiated whether the `Accept` header chose the format.
+ */
+export function servePicture(
+  request: Request,
+  file: FileRecord,
+  picture: VariantRecord,
+  isNegotiated: boolean,
+  open: (range?: ByteRange) => Promise<ObjectBody['body']>,
+): Promise<Response> {
+  const extension = picture.type.slice('image/'.length);
+  return fileResponse(request, {
+    size: picture.size,
+    type: picture.type,
+    // One that is made anew may differ, if only by another version of the encoder.
+    etag: `"${picture.id}"`,
+    lastModified: picture.createdAt,
+    headers: {
+      'content-disposition': contentDisposition('inline', `${file.name.replace(/\.[^./\\]{1,5}$/, '')}.${extension}`),
+      ...headersFor(file),
+      ...(isNegotiated ? { vary: 'Accept' } : {}),
+    },
+    open,
+  });
+}
+
+function headersFor({ visibility }: FileRecord): Record<string, string> {
+  return {
+    // Content may be replaced and visibility withdrawn, so every use asks again; a 304 costs next to nothing.
+    'cache-control': `${visibility === 'public' ? 'public' : 'private'}, no-cache`,
+    'content-security-policy': "sandbox; default-src 'none'",
+    'x-content-type-options': 'nosniff',
+  };
 }
 
 function isInline(type: string): boolean {

@@ -9,6 +9,14 @@ const TEXT = 'text/plain;charset=utf-8';
 const HTML =
   /^<(?:!doctype html|html|head|body|script|iframe|style|title|h1|div|font|table|a|b|br|p|img|form|meta|link)[\s/>]/i;
 
+/** Types that pictures are made of. SVG is a program and never among them. */
+const PICTURE_TYPES = new Set(['image/jpeg', 'image/png', 'image/apng', 'image/webp', 'image/gif', 'image/bmp']);
+
+/** Whether smaller pictures can be made of content of this type. */
+export function isPicture(type: string): boolean {
+  return PICTURE_TYPES.has(type);
+}
+
 /**
  * The media type of a file by its first bytes: magic numbers, then what browsers would take for SVG, HTML or XML, then
  * UTF-8 text. What the client claims is never asked. A polyglot is called one thing here and served so that it cannot

@@ -35,6 +35,7 @@ const insertion = preparedQuery((queries) =>
       sha256: sql.placeholder('sha256'),
       visibility: sql.placeholder('visibility'),
       objectKey: sql.placeholder('objectKey'),
+      thumbhash: sql.placeholder('thumbhash'),
       createdAt: sql.placeholder('createdAt'),
       updatedAt: sql.placeholder('updatedAt'),
     })
@@ -58,8 +59,7 @@ export const fileStore = {
     return queries.select().from(files).where(isWanted).orderBy(desc(files.id)).limit(limit);
   },
 
-  /** What a file has beside its content is still to be made. */
-  async insert(tx: Queries, record: Omit<FileRecord, 'thumbhash'>): Promise<void> {
+  async insert(tx: Queries, record: FileRecord): Promise<void> {
     await insertion(tx).run({ ...record });
   },
 

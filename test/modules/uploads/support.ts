@@ -6,6 +6,7 @@ import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
 import { loadMigrations, migrate } from '../../../src/db/migrate.ts';
 import { users } from '../../../src/db/schema/auth.ts';
 import { startBunServer } from '../../../src/drivers/bun-server.ts';
+import { childImages } from '../../../src/drivers/child-images.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
 import { diskResumableStore } from '../../../src/drivers/disk-resumable-store.ts';
 import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
@@ -16,6 +17,7 @@ import { accessProblems } from '../../../src/kernel/problems.ts';
 import { createUploads, type TusOptions } from '../../../src/modules/uploads/index.ts';
 import { systemClock } from '../../../src/ports/clock.ts';
 import type { Database } from '../../../src/ports/database.ts';
+import type { Images } from '../../../src/ports/images.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import type { ResumableStore } from '../../../src/ports/resumable-store.ts';
 import { createApp } from '../../../src/web/app.ts';
@@ -32,6 +34,7 @@ export interface UploadsOptions {
   readonly userQuotaBytes?: number;
   /** Puts something between the module and its disk store. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore;
+  readonly wrapImages?: (images: Images) => Images;
   readonly wrapDatabase?: (database: Database) => Database;
   readonly wrapResumable?: (store: ResumableStore) => ResumableStore;
   readonly tus?: Partial<TusOptions>;
@@ -64,9 +67,11 @@ export async function openUploads(options: UploadsOptions = {}) {
   const told: { name: string; event: unknown }[] = [];
   const faults: unknown[] = [];
   const events = createEvents((error) => faults.push(error));
-  for (const name of ['files/created', 'files/deleted'] as const) {
+  for (const name of ['files/created', 'files/changed', 'files/deleted'] as const) {
     events.on(name, (event: Events[typeof name]) => void told.push({ name, event }));
   }
+  const childProcesses = childImages({ log });
+  const images = options.wrapImages?.(childProcesses) ?? childProcesses;
   const module = createUploads({
     database,
     store,
@@ -81,6 +86,7 @@ export async function openUploads(options: UploadsOptions = {}) {
       basePath: () => '',
       ...options.tus,
     },
+    images,
   });
   const gate = createGate({
     app: createApp(module.routes, (error) => faults.push(error)),
@@ -138,6 +144,7 @@ export async function openUploads(options: UploadsOptions = {}) {
     async [Symbol.asyncDispose]() {
       await server.stop();
       await module.stop();
+      await childProcesses.stop();
       await plainDatabase.close();
       await rm(directory, { recursive: true, force: true });
     },
@@ -154,6 +161,7 @@ export interface FileAnswer {
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly url: string;
+  readonly thumbhash?: string;
 }
 
 function identify(request: Request, ids: Record<Person, string>): Identity {
