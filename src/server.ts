@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
+import { joinProxyRoutes } from './config/proxy-routes.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
@@ -9,6 +10,7 @@ import { childImages } from './drivers/child-images.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
+import { fetchUpstream } from './drivers/fetch-upstream.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
 import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
@@ -19,6 +21,7 @@ import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
 import { openStaticFile } from './drivers/static-files.ts';
 import { createEvents } from './kernel/events.ts';
+import { randomToken } from './kernel/ids.ts';
 import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
 import { createMetrics } from './kernel/metrics.ts';
@@ -30,11 +33,17 @@ import {
   serverProblems,
   storageProblems,
 } from './kernel/problems.ts';
-import { authProblems, createAuth } from './modules/auth/index.ts';
+import { authProblems, createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
+import { createHttpCache } from './modules/cache/http-cache.ts';
+import type { HttpMeta } from './modules/cache/http-entry.ts';
+import { httpCacheProblems } from './modules/cache/http-problems.ts';
+import { createHttpRules } from './modules/cache/http-rules.ts';
+import { createCacheStore } from './modules/cache/store.ts';
 import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
+import { createProxy, proxyProblems } from './modules/proxy/index.ts';
 import { createSockets, socketProblems } from './modules/sockets/index.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
@@ -77,6 +86,8 @@ export const problemTables = [
   authProblems,
   uploadProblems,
   socketProblems,
+  httpCacheProblems,
+  proxyProblems,
   storageProblems,
   databaseProblems,
   phpProblems,
@@ -193,6 +204,22 @@ export async function createServer(config: Config): Promise<Server> {
         : null,
     version: VERSION,
   });
+  const cacheStore = createCacheStore({ clock, backend: null, memoryBytes: 64 * 2 ** 20 });
+  const httpCache = createHttpCache({
+    space: cacheStore.space<HttpMeta>('http'),
+    clock,
+    randomId: () => randomToken(9),
+    onFault: (error) => log.warn({ err: error }, 'a stored answer could not be renewed'),
+  });
+  const proxy = createProxy({
+    routes: joinProxyRoutes(config.proxyRoutes ?? []),
+    send: fetchUpstream,
+    cache: httpCache,
+    ruleFor: createHttpRules(config.cacheRules ?? []),
+    clock,
+    instance: randomToken(9),
+    ownCookie: SESSION_COOKIE,
+  });
   const health = createHealth({
     checks: [
       ...databases.all.map((each) => ({
@@ -222,7 +249,7 @@ export async function createServer(config: Config): Promise<Server> {
   const served: Module[] = [auth, uploads, sockets].filter(isServed);
   // What the others tell goes out over the bus, whether or not this process has clients of its own.
   const behind: Module[] = isServed(sockets) ? [] : [{ ...sockets, routes: [] }];
-  const modules: Module[] = [health, docs, ...served, ...behind, gateway, landing];
+  const modules: Module[] = [health, docs, ...served, ...behind, proxy, gateway, landing];
 
   const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
     log.error({ err: error, requestId: id, route, method }, 'a request failed unexpectedly');

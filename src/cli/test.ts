@@ -6,6 +6,7 @@ import { type Command, CommandError } from './command.ts';
 const SERVICES = [
   { program: 'chromium', aptPackage: 'chromium' },
   { program: 'redis-server', aptPackage: 'redis-server' },
+  { program: 'nginx', aptPackage: 'nginx-light' },
   { program: 'php', aptPackage: 'php-cli' },
   { program: 'php-fpm8.2', aptPackage: 'php8.2-fpm' },
   { program: 'openssl', aptPackage: 'openssl' },

@@ -1,5 +1,6 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
 import { cacheUrl } from './cache-url.ts';
+import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
 import { topicRules } from './topic-rules.ts';
 import { integer, list, oneOf, path, rate, size, text, url, ValueFault } from './values.ts';
 
@@ -116,6 +117,20 @@ export const SETTINGS = {
     description:
       'Where the cache lies behind memory: `memory:` (nowhere), `fs:PATH`, `redis://HOST:PORT`, or any unstorage driver ' +
       '(`NAME:?option=value`). `?memory=64MiB` sets how much of it is held in memory, `?disk=1GiB` bounds `fs:`.',
+  }),
+  proxyRoutes: list({
+    env: 'PROXY_ROUTES',
+    item: readProxyRoute,
+    description:
+      'Upstreams: comma list `PREFIX=ORIGIN` (`/shop=http://127.0.0.1:8080`). Requests below PREFIX go there, path unchanged, through ' +
+      'the HTTP cache. The same PREFIX several times: its origins share the work.',
+  }),
+  cacheRules: list({
+    env: 'CACHE_RULES',
+    item: readCacheRule,
+    description:
+      'How the HTTP cache treats paths: comma list `PREFIX=MODE` with `off`, `respect` (default: as the answer says) or ' +
+      '`force(SECONDS)`; the longest prefix counts.',
   }),
   publicDir: path({ env: 'PUBLIC_DIR', default: './public', description: 'Files served as they are at `/`.' }),
   rateLimit: rate({
@@ -256,7 +271,6 @@ export const SETTINGS = {
     isPlanned: true,
     description: 'Bucket in the path instead of the host.',
   }),
-  proxyRoutes: text({ env: 'PROXY_ROUTES', isPlanned: true, description: 'Comma list `PREFIX=ORIGIN` of upstreams.' }),
   parseFetch: oneOf({
     env: 'PARSE_FETCH',
     choices: ['on', 'off'],

@@ -11,7 +11,10 @@ export interface MultipartRanges {
 }
 
 /** The body of a 206 with several ranges (RFC 9110 §14.6). */
-export function multipartRanges(file: Representation, ranges: readonly ByteRange[]): MultipartRanges {
+export function multipartRanges(
+  file: Pick<Representation, 'size' | 'type' | 'open'>,
+  ranges: readonly ByteRange[],
+): MultipartRanges {
   const boundary = randomToken(18);
   const encoder = new TextEncoder();
   const parts = ranges.map((range) => ({

@@ -18,6 +18,7 @@ import { createAuthReads, deleteEndedSessions, type EndedLogin } from './store.t
 import { usersRoutes } from './users-routes.ts';
 
 export { type Accounts, createAccounts } from './accounts.ts';
+export { SESSION_COOKIE } from './cookie.ts';
 export { authProblems } from './problems.ts';
 export type { EndedLogin } from './store.ts';
 

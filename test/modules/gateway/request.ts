@@ -1,8 +1,8 @@
 import { bindContext } from '../../../src/web/context.ts';
 
 /** A request as the gate hands it on; the path is kept as it was written, however odd. */
-export function requestFor(path: string, init: RequestInit = {}): Request {
-  const request = new Request(`http://localhost${path.startsWith('/') ? path : '/'}`, init);
+export function requestFor(path: string, init: RequestInit = {}, host = 'localhost'): Request {
+  const request = new Request(`http://${host}${path.startsWith('/') ? path : '/'}`, init);
   bindContext(
     request,
     {
