@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { parseCacheUrl } from './config/cache-url.ts';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
 import { joinProxyRoutes } from './config/proxy-routes.ts';
@@ -6,10 +7,12 @@ import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
+import { fittingCacheBytes } from './drivers/cache-budget.ts';
 import { childImages } from './drivers/child-images.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
+import { fanOutBus } from './drivers/fan-out-bus.ts';
 import { fetchUpstream } from './drivers/fetch-upstream.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
 import { memoryBus } from './drivers/memory-bus.ts';
@@ -20,6 +23,7 @@ import { redisBus } from './drivers/redis-bus.ts';
 import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
 import { openStaticFile } from './drivers/static-files.ts';
+import { openCacheBackend } from './drivers/unstorage-backend.ts';
 import { createEvents } from './kernel/events.ts';
 import { randomToken } from './kernel/ids.ts';
 import { createKeyring } from './kernel/keys.ts';
@@ -38,7 +42,7 @@ import { createHttpCache } from './modules/cache/http-cache.ts';
 import type { HttpMeta } from './modules/cache/http-entry.ts';
 import { httpCacheProblems } from './modules/cache/http-problems.ts';
 import { createHttpRules } from './modules/cache/http-rules.ts';
-import { createCacheStore } from './modules/cache/store.ts';
+import { cacheProblems, createCache, createSharedStore } from './modules/cache/index.ts';
 import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
@@ -86,6 +90,7 @@ export const problemTables = [
   authProblems,
   uploadProblems,
   socketProblems,
+  cacheProblems,
   httpCacheProblems,
   proxyProblems,
   storageProblems,
@@ -182,7 +187,17 @@ export async function createServer(config: Config): Promise<Server> {
         onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
       })
     : null;
-  const bus = sharedBus ? fallbackBus(sharedBus, localBus) : localBus;
+  const bus = fanOutBus(sharedBus ? fallbackBus(sharedBus, localBus) : localBus);
+  const cacheLocation = parseCacheUrl(config.cacheUrl);
+  const cacheStore = createSharedStore({
+    backend: await openCacheBackend({ ...cacheLocation, onFault: onRedisFault }),
+    memoryBytes: cacheLocation.memoryBytes ?? fittingCacheBytes(),
+    ...(cacheLocation.diskBytes === undefined ? {} : { backendBytes: cacheLocation.diskBytes }),
+    bus,
+    clock,
+    log,
+    metrics,
+  });
   const sockets = createSockets({
     bus,
     clock,
@@ -204,13 +219,13 @@ export async function createServer(config: Config): Promise<Server> {
         : null,
     version: VERSION,
   });
-  const cacheStore = createCacheStore({ clock, backend: null, memoryBytes: 64 * 2 ** 20 });
   const httpCache = createHttpCache({
     space: cacheStore.space<HttpMeta>('http'),
     clock,
     randomId: () => randomToken(9),
     onFault: (error) => log.warn({ err: error }, 'a stored answer could not be renewed'),
   });
+  const cache = createCache({ store: cacheStore, http: null, clock, log });
   const proxy = createProxy({
     routes: joinProxyRoutes(config.proxyRoutes ?? []),
     send: fetchUpstream,
@@ -228,6 +243,7 @@ export async function createServer(config: Config): Promise<Server> {
         run: () => each.health?.() ?? each.ping().then(() => ({ status: 'ok' as const })),
       })),
       { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
+      ...cache.checks,
       ...sockets.checks,
     ],
     metrics,
@@ -246,9 +262,11 @@ export async function createServer(config: Config): Promise<Server> {
   const landing = createLanding(VERSION);
 
   const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
-  const served: Module[] = [auth, uploads, sockets].filter(isServed);
-  // What the others tell goes out over the bus, whether or not this process has clients of its own.
-  const behind: Module[] = isServed(sockets) ? [] : [{ ...sockets, routes: [] }];
+  const served: Module[] = [cache, auth, uploads, sockets].filter(isServed);
+  // What the others tell goes out over the bus, and they use the cache, whether or not this process has routes of theirs.
+  const behind: Module[] = [cache, sockets]
+    .filter((module) => !isServed(module))
+    .map((module) => ({ ...module, routes: [] }));
   const modules: Module[] = [health, docs, ...served, ...behind, proxy, gateway, landing];
 
   const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
@@ -270,6 +288,7 @@ export async function createServer(config: Config): Promise<Server> {
     onAnswer: createAccessLog(log, metrics),
     onUnexpected,
     isDraining: () => isDraining,
+    ...(isServed(cache) ? { purge: cache.answerPurge } : {}),
   });
 
   lifecycle.add({ name: 'log', stop: () => log.flush() });

@@ -22,6 +22,8 @@ export interface Metrics {
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
   /** A value read when the metrics are asked for; `read` may return several series. */
   gauge(name: string, help: string, read: () => number | readonly { labels: Labels; value: number }[]): void;
+  /** A counter that is kept elsewhere and read when the metrics are asked for. */
+  total(name: string, help: string, read: () => readonly { labels: Labels; value: number }[]): void;
   /** All series as text. */
   render(): string;
 }
@@ -79,6 +81,11 @@ export function createMetrics(): Metrics {
         const value = read();
         if (typeof value === 'number') yield `${name} ${value}`;
         else for (const entry of value) yield `${name}${formatLabels(entry.labels)} ${entry.value}`;
+      });
+    },
+    total(name, help, read) {
+      add(name, 'counter', help, function* () {
+        for (const { labels, value } of read()) yield `${name}${formatLabels(labels)} ${value}`;
       });
     },
     render() {

@@ -5,7 +5,7 @@
  * the stream's past is lost. Both are given at one place, together with the append.
  */
 export interface Bus {
-  /** Where deliveries go. Called once, before anything else. */
+  /** Where deliveries go. Called before anything else; a driver hears it once, see `fanOutBus` for several listeners. */
   listen(listener: BusListener): void;
   /**
    * Numbers, keeps and fans out one message, as one step. A key that was used on the topic within five minutes publishes
@@ -147,7 +147,9 @@ export type Signal =
       readonly connectionId: string;
       readonly userId: string;
       readonly sessionId: string;
-    };
+    }
+  /** What was purged from the cache, as its store notes it. */
+  | { readonly kind: 'purge'; readonly notes: readonly unknown[] };
 
 /** How much of a stream is kept: whatever bound is met first. */
 export interface HistoryBounds {

@@ -76,14 +76,19 @@ export interface CacheSpace<Meta extends CacheMeta = CacheMeta> {
    * @returns the entry, or `null` when it was not kept: too large, over already, or purged meanwhile.
    */
   set(key: string, draft: CacheDraft<Meta>, begunAt: Moment): CacheEntry<Meta> | null;
+  /** Stores an entry in place of what there is, on every machine: what is being made meanwhile will not be stored. */
+  replace(key: string, draft: CacheDraft<Meta>): CacheEntry<Meta> | null;
   /** Whether what was begun then, with these tags, has not been purged since, softly or hard. */
   isCurrent(key: string, tags: readonly string[], begunAt: Moment): boolean;
   /** Removes one entry, everywhere. @returns whether there was one. */
   delete(key: string): Promise<boolean>;
+  /** Counts are the user's to raise. */
   readonly counts: CacheCounts;
+  /** Notes that something was made, or could not be, and how long that took. */
+  loaded(seconds: number, hasFailed: boolean): void;
 }
 
-/** What happened, counted by who uses the space; the store itself counts `memoryHits`, `backendHits` and `evictions`. */
+/** How often who uses a space was served, and from what. */
 export interface CacheCounts {
   hits: number;
   misses: number;
@@ -91,9 +96,6 @@ export interface CacheCounts {
   stale: number;
   /** Waited for somebody else's load instead of loading. */
   coalesced: number;
-  loads: number;
-  loadErrors: number;
-  loadSeconds: number;
 }
 
 /** What to purge; everything named is purged. */
@@ -142,8 +144,12 @@ export interface CacheSpaceStats extends Readonly<CacheCounts> {
   readonly entries: number;
   readonly bytes: number;
   readonly evictions: number;
+  /** Entries that were found, by where. */
   readonly memoryHits: number;
   readonly backendHits: number;
+  readonly loads: number;
+  readonly loadErrors: number;
+  readonly loadSeconds: number;
 }
 
 /**
@@ -163,9 +169,6 @@ export interface CacheBackend {
   list(prefix: string): Promise<string[]>;
   close(): Promise<void>;
 }
-
-/** JSON, and in it anywhere: Date, Uint8Array, bigint, and undefined or null for "there is nothing". */
-export type Cacheable = unknown;
 
 /** Times are in seconds, fractions allowed. */
 export interface CacheOptions {
@@ -190,7 +193,10 @@ export interface CacheOptions {
 /** Makes a value. The signal says when nobody waits any more; what still comes is kept all the same. */
 export type Load<T> = (context: { readonly signal: AbortSignal }) => T | Promise<T>;
 
-/** Values of functions, kept. Values are the caller's to read: what is shared between callers is frozen. */
+/**
+ * Values of functions, kept. What comes out is never what went in, but made from its bytes, at the first time as at every other.
+ * Plain JSON is shared between callers and therefore frozen; values with a Date or bytes in them are made anew for each.
+ */
 export interface DataCache {
   /**
    * The value of a key: kept, or made by `load`, once for everybody who asks meanwhile.
@@ -200,12 +206,8 @@ export interface DataCache {
   get<T>(key: string, options: CacheOptions, load: Load<T>): Promise<T>;
   /** The value when it is kept and fresh. */
   find<T>(key: string): Promise<T | undefined>;
-  /** Puts a value in place of what there is, on every machine. @returns whether it was kept. */
-  set(
-    key: string,
-    value: Cacheable,
-    options: Pick<CacheOptions, 'ttl' | 'swr' | 'staleIfError' | 'tags'>,
-  ): Promise<boolean>;
+  /** Puts a value in place of what there is, on every machine. @returns whether it was kept. @throws TypeError as `get` does. */
+  set(key: string, value: unknown, options: Pick<CacheOptions, 'ttl' | 'swr' | 'staleIfError' | 'tags'>): boolean;
   /** @returns whether there was one. */
   delete(key: string): Promise<boolean>;
   /** Keys and prefixes are those of this scope; tags are common to all. */

@@ -39,6 +39,8 @@ export interface GateOptions {
   readonly onAnswer: (context: RequestContext, status: number, durationMs: number) => void;
   /** Hears of errors that are bugs. MUST NOT throw. */
   readonly onUnexpected: (error: unknown, context: RequestContext) => void;
+  /** Answers PURGE, which every URL has and no route: decides who may, and does it. Without it there is no such method. */
+  readonly purge?: (request: Request, context: RequestContext) => Promise<Response>;
   /** True while shutting down: connections are then closed after their answer. */
   readonly isDraining: () => boolean;
 }
@@ -117,6 +119,7 @@ export function createGate(options: GateOptions): Gate {
     const known = route && recall ? recall(request) : null;
     if (!known) take(context, policies.default, byAddress);
     if (isOptions) return answerOptions(request, context);
+    if (method === 'PURGE' && options.purge) return answerPurge(options.purge, request, context);
     if (!route) return answerElsewhere(request, context);
     context.route = route.pattern;
     context.wire = route.wire?.always ?? null;
@@ -158,13 +161,31 @@ export function createGate(options: GateOptions): Gate {
   function authorize(route: RouteEntry, { caller, fault }: Identity, request: Request, context: RequestContext): void {
     context.caller = caller;
     context.credentialFault = fault;
-    if (caller?.kind === 'user' && caller.via === 'cookie' && !isSafe(context.method) && !isOwnPage(request, cors)) {
-      throw accessProblems.create('cross-site');
-    }
+    refuseCrossSite(caller, request, context);
     if (route.access === 'anyone') return;
     if (!caller) throw fault ?? accessProblems.create('required');
     if (route.access === 'signedIn' && caller.kind !== 'user') throw accessProblems.create('user-required');
     if (route.access === 'admin' && caller.role !== 'admin') throw accessProblems.create('forbidden');
+  }
+
+  function refuseCrossSite(caller: Caller | null, request: Request, { method }: RequestContext): void {
+    if (caller?.kind === 'user' && caller.via === 'cookie' && !isSafe(method) && !isOwnPage(request, cors)) {
+      throw accessProblems.create('cross-site');
+    }
+  }
+
+  function answerPurge(
+    purge: NonNullable<GateOptions['purge']>,
+    request: Request,
+    context: RequestContext,
+  ): Response | Promise<Response> {
+    context.route = 'PURGE';
+    return soon(identify(request), ({ caller, fault }) => {
+      context.caller = caller;
+      refuseCrossSite(caller, request, context);
+      if (fault && !caller) throw fault;
+      return purge(request, context);
+    });
   }
 
   function take(context: RequestContext, policy: RatePolicy | null, key: string): void {

@@ -153,15 +153,14 @@ export function createHttpCache(options: HttpCacheOptions): HttpCache {
   }
 
   async function timed(running: Promise<FillOutcome>): Promise<FillOutcome> {
-    const begunAt = clock.now();
-    counts.loads++;
+    const begunAt = performance.now();
+    let hasFailed = true;
     try {
-      return await running;
-    } catch (error) {
-      counts.loadErrors++;
-      throw error;
+      const outcome = await running;
+      hasFailed = false;
+      return outcome;
     } finally {
-      counts.loadSeconds += (clock.now() - begunAt) / 1000;
+      space.loaded((performance.now() - begunAt) / 1000, hasFailed);
     }
   }
 

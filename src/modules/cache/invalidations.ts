@@ -39,8 +39,8 @@ export interface Invalidations {
   tick(): number;
   /** Notes a purge that happens now. */
   add(targets: readonly Target[], isSoft: boolean): Invalidation[];
-  /** Takes over what another machine noted. @returns whether anything was new. */
-  join(notes: readonly Invalidation[]): boolean;
+  /** Takes over what another machine noted. @returns those that were news. */
+  join(notes: readonly Invalidation[]): Invalidation[];
   judge(space: string, key: string, tags: readonly string[], begunAt: number): Verdict;
   /** Whether what was on its way since then can still be judged. */
   canJudge(begunAt: number): boolean;
@@ -64,10 +64,11 @@ export function createInvalidations(clock: Clock): Invalidations {
   let latest = 0;
   let version = 0;
 
-  const note = (id: string, hardAt: number, softAt: number): void => {
+  /** Whether it was news. */
+  const note = (id: string, hardAt: number, softAt: number): boolean => {
     const table = id.startsWith('k') ? keys : records;
     const known = table.get(id);
-    if (known && known.hardAt >= hardAt && known.softAt >= softAt) return;
+    if (known && known.hardAt >= hardAt && known.softAt >= softAt) return false;
     const times = known ?? { hardAt: 0, softAt: 0 };
     times.hardAt = Math.max(times.hardAt, hardAt);
     times.softAt = Math.max(times.softAt, softAt);
@@ -81,6 +82,7 @@ export function createInvalidations(clock: Clock): Invalidations {
     }
     latest = Math.max(latest, hardAt, softAt);
     version++;
+    return true;
   };
 
   const forget = (id: string): void => {
@@ -135,13 +137,13 @@ export function createInvalidations(clock: Clock): Invalidations {
       return added;
     },
     join(notes) {
-      const before = version;
       const keysBefore = clock.now() - KEYS_MS;
-      for (const [id, hardAt, softAt] of notes) {
-        if (!id.startsWith('k') || Math.max(hardAt, softAt) > keysBefore) note(id, hardAt, softAt);
-      }
+      const news = notes.filter(([id, hardAt, softAt]) => {
+        const isOld = id.startsWith('k') && Math.max(hardAt, softAt) < keysBefore;
+        return !isOld && note(id, hardAt, softAt);
+      });
       shrink();
-      return version !== before;
+      return news;
     },
     judge(space, key, tags, begunAt) {
       let hardAt = 0;

@@ -18,6 +18,8 @@ export interface StoreParts {
   announce(targets: readonly Target[], isSoft: boolean): void;
   /** Remembers an id that the backend should not have any more and may have. */
   regret(id: string): void;
+  /** Hears how long it took to make something. */
+  onLoad(space: string, seconds: number): void;
   /** Brings what was announced to the backend. */
   saveNotes(): Promise<void>;
 }
@@ -52,7 +54,8 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
   const { clock, tier, invalidations, backend } = parts;
   const memory = tier.open();
   const reading = new Map<string, Promise<CacheEntry | null>>();
-  const counts: CacheCounts = { hits: 0, misses: 0, stale: 0, coalesced: 0, loads: 0, loadErrors: 0, loadSeconds: 0 };
+  const counts: CacheCounts = { hits: 0, misses: 0, stale: 0, coalesced: 0 };
+  const loading = { loads: 0, loadErrors: 0, loadSeconds: 0 };
   let memoryHits = 0;
   let backendHits = 0;
 
@@ -89,14 +92,43 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     return isThere;
   };
 
+  const set: StoreSpace['set'] = (key, { body, meta, tags = [], ...until }, begunAt) => {
+    const now = clock.now();
+    const staleUntil = Math.min(until.staleUntil, now + MAX_LIFETIME_MS);
+    const freshUntil = Math.min(until.freshUntil, staleUntil);
+    if (staleUntil <= now || body.byteLength > parts.maxEntryBytes || !invalidations.canJudge(begunAt)) return null;
+    const head: FrameHead = { space: name, key, meta, tags, begunAt, createdAt: now, freshUntil, staleUntil };
+    const frame = encodeFrame(head, body);
+    const headBytes = frame.byteLength - body.byteLength;
+    // The body within the frame: what was given may be a view that keeps something larger.
+    const entry: HeldEntry = { ...head, body: frame.subarray(headBytes), version: -1 };
+    if (!isUsable(entry, parts)) return null;
+    const isHeld = hold(entry, headBytes);
+    const id = idOf(name, key);
+    if (!backend?.isUp) {
+      if (backend) parts.regret(id);
+      return isHeld ? entry : null;
+    }
+    backend.set(id, frame, Math.ceil((staleUntil - now) / 1000)).then((isDone) => {
+      if (!isDone) parts.regret(id);
+    });
+    return entry;
+  };
+
   return {
     name,
     memory,
     counts,
+    loaded(seconds, hasFailed) {
+      loading.loads++;
+      loading.loadSeconds += seconds;
+      if (hasFailed) loading.loadErrors++;
+      parts.onLoad(name, seconds);
+    },
     remove,
     get stats() {
       const { evictions, bytes, size: entries } = memory;
-      return { name, entries, bytes, evictions, memoryHits, backendHits, ...counts };
+      return { name, entries, bytes, evictions, memoryHits, backendHits, ...counts, ...loading };
     },
     get(key) {
       const held = memory.get(key);
@@ -117,27 +149,10 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     begin: invalidations.tick,
     isCurrent: (key, tags, begunAt) =>
       invalidations.canJudge(begunAt) && invalidations.judge(name, key, tags, begunAt) === 'valid',
-    set(key, { body, meta, tags = [], ...until }, begunAt) {
-      const now = clock.now();
-      const staleUntil = Math.min(until.staleUntil, now + MAX_LIFETIME_MS);
-      const freshUntil = Math.min(until.freshUntil, staleUntil);
-      if (staleUntil <= now || body.byteLength > parts.maxEntryBytes || !invalidations.canJudge(begunAt)) return null;
-      const head: FrameHead = { space: name, key, meta, tags, begunAt, createdAt: now, freshUntil, staleUntil };
-      const frame = encodeFrame(head, body);
-      const headBytes = frame.byteLength - body.byteLength;
-      // The body within the frame: what was given may be a view that keeps something larger.
-      const entry: HeldEntry = { ...head, body: frame.subarray(headBytes), version: -1 };
-      if (!isUsable(entry, parts)) return null;
-      const isHeld = hold(entry, headBytes);
-      const id = idOf(name, key);
-      if (!backend?.isUp) {
-        if (backend) parts.regret(id);
-        return isHeld ? entry : null;
-      }
-      backend.set(id, frame, Math.ceil((staleUntil - now) / 1000)).then((isDone) => {
-        if (!isDone) parts.regret(id);
-      });
-      return entry;
+    set,
+    replace(key, draft) {
+      parts.announce([{ kind: 'key', space: name, name: key }], false);
+      return set(key, draft, invalidations.tick());
     },
     async delete(key) {
       parts.announce([{ kind: 'key', space: name, name: key }], false);

@@ -22,6 +22,8 @@ export interface CacheStoreOptions {
   /** Tells the other machines what was purged. */
   readonly tell?: (notes: readonly Invalidation[]) => void;
   readonly onFault?: (error: unknown) => void;
+  /** Hears how long it took to make what is then stored. */
+  readonly onLoad?: (space: string, seconds: number) => void;
   /** How long a request waits for the backend, in milliseconds. Default 50. */
   readonly readMs?: number;
 }
@@ -53,7 +55,7 @@ const START_MS = 1_000;
 const START_PAUSE_MS = 20;
 /** Purges in one message. */
 const MAX_TOLD = 500;
-const SPACE_NAME = /^[a-z][a-z0-9-]{0,31}$/;
+const SPACE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 /** A {@link CacheStore}: bounded memory, and behind it a backend that nobody waits for longer than a moment. */
 export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
@@ -96,6 +98,7 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
     backend,
     maxEntryBytes: options.maxEntryBytes ?? DEFAULT_MAX_ENTRY_BYTES,
     announce,
+    onLoad: options.onLoad ?? (() => undefined),
     regret(id) {
       if (regrets.size < MAX_REGRETS) regrets.add(id);
       // More than can be remembered: nothing of before counts.
@@ -165,9 +168,8 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
       spaces: [...spaces.values()].map(({ stats }) => stats),
     }),
     obey(value) {
-      const notes = readInvalidations(value);
-      invalidations.join(notes);
-      for (const [id, hardAt] of notes) {
+      // What this process told comes back to it.
+      for (const [id, hardAt] of invalidations.join(readInvalidations(value))) {
         if (!id.startsWith('k') || hardAt === 0) continue;
         const [space, key] = splitId(id);
         spaces.get(space)?.memory.delete(key);

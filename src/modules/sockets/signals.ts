@@ -3,6 +3,7 @@ import type { Registry } from './registry.ts';
 
 /** Carries out on this process' connections what was told to all processes. */
 export function obeySignal(registry: Registry, signal: Signal): void {
+  if (signal.kind === 'purge') return;
   if (signal.kind === 'vouch') {
     registry.find(signal.connectionId)?.vouch(signal.userId, signal.sessionId);
     return;

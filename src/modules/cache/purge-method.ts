@@ -1,0 +1,43 @@
+import type { Caller } from '../../kernel/caller.ts';
+import { accessProblems } from '../../kernel/problems.ts';
+import type { PurgeOrder } from '../../ports/cache.ts';
+
+/** Names of tags, as CDNs and caches call them: separated by blanks in the first two, by commas in the last. */
+const TAG_HEADERS = ['surrogate-key', 'xkey', 'cache-tags', 'cache-tag'];
+/** What proxies add: a request that has one comes from further away than its peer. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via', 'fly-client-ip'];
+const MAX_TAGS = 1_000;
+
+export interface PurgeCaller {
+  readonly caller: Caller | null;
+  /** Address of the other end, with forwarding headers believed where they are to be. */
+  readonly address: string;
+}
+
+/**
+ * `PURGE <url>`, as cache plug-ins of content management systems send it: drops what is stored for the URL, or with `Surrogate-Key`,
+ * `xkey` or `Cache-Tags` everything that carries one of the tags. `Purge-Mode: soft` marks stale instead.
+ *
+ * Loopback may, because that is where a site's own programs are; everybody else must be an admin.
+ *
+ * @throws AppError `auth/required` or `auth/forbidden`.
+ */
+export async function answerPurge(
+  request: Request,
+  { caller, address }: PurgeCaller,
+  purge: (order: PurgeOrder) => Promise<number | null>,
+): Promise<Response> {
+  if (caller?.role !== 'admin' && !isLoopback(address, request.headers)) {
+    throw accessProblems.create(caller ? 'forbidden' : 'required');
+  }
+  const tags = TAG_HEADERS.flatMap((name) => request.headers.get(name)?.split(/[\s,]+/) ?? [])
+    .filter((tag) => tag !== '')
+    .slice(0, MAX_TAGS);
+  const target: PurgeOrder = tags.length > 0 ? { tags } : { keys: [request.url] };
+  const soft = request.headers.get('purge-mode')?.toLowerCase() === 'soft';
+  return Response.json({ purged: await purge({ ...target, soft }) });
+}
+
+function isLoopback(address: string, headers: Headers): boolean {
+  return (address === '::1' || address.startsWith('127.')) && !FORWARDED.some((name) => headers.has(name));
+}
