@@ -13,7 +13,6 @@ export function locations(config: Config) {
     dataDir,
     /** Copies of databases from before a migration. */
     snapshotDir: join(dataDir, 'snapshots'),
-    objectsDir: config.storageUrl === undefined ? join(dataDir, 'objects') : resolve(pathOf(config.storageUrl)),
   };
 }
 
@@ -28,9 +27,4 @@ export function databaseLocations(config: Config): DatabaseLocation[] {
     const path = database.path === null ? join(config.dataDir, `${database.name}.db`) : database.path;
     return { ...database, path: resolve(path) };
   });
-}
-
-/** `file:PATH` or `file:///PATH`, where PATH may be relative to the working directory. */
-function pathOf(url: string): string {
-  return url.replace(/^file:(\/\/)?/, '');
 }

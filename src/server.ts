@@ -9,8 +9,6 @@ import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
 import { fittingCacheBytes } from './drivers/cache-budget.ts';
 import { childImages } from './drivers/child-images.ts';
-import { diskObjectStore } from './drivers/disk-object-store.ts';
-import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
 import { fanOutBus } from './drivers/fan-out-bus.ts';
 import { fetchUpstream } from './drivers/fetch-upstream.ts';
@@ -53,6 +51,7 @@ import { createUploads, uploadProblems } from './modules/uploads/index.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
+import { openStorage, storageLocation } from './storage.ts';
 import { createApp } from './web/app.ts';
 import { createClientEnd } from './web/client-address.ts';
 import type { RequestContext } from './web/context.ts';
@@ -102,7 +101,7 @@ export const problemTables = [
 /** Picks the drivers, builds the rooms and ties them together. Nothing is opened to the network before `start`. */
 export async function createServer(config: Config): Promise<Server> {
   const clock = systemClock;
-  const { dataDir, objectsDir, snapshotDir } = locations(config);
+  const { dataDir, snapshotDir } = locations(config);
   const secret = config.secret ?? loadOrCreateSecret(dataDir);
   const keys = createKeyring(secret);
   const log = await pinoLogger({
@@ -125,7 +124,8 @@ export async function createServer(config: Config): Promise<Server> {
     onAlert: (alert) => events.emit('alerts/raised', alert),
   });
   const database = databases.main;
-  const store = diskObjectStore({ root: objectsDir });
+  const storage = openStorage(storageLocation(config), config, log);
+  const store = storage.objects;
   const onRedisFault = (error: unknown) => log.warn({ err: error }, 'Redis cannot be reached');
   const localLimiter = memoryRateLimiter(clock);
   const sharedLimiter = config.redisUrl
@@ -170,7 +170,7 @@ export async function createServer(config: Config): Promise<Server> {
     log,
     limits: { maxFileBytes: config.uploadMaxSize, userQuotaBytes: config.userQuota },
     tus: {
-      resumable: diskResumableStore({ root: objectsDir }),
+      resumable: storage.resumable,
       holder: ownGlobalIdentity,
       isDead: isKnownDead,
       basePath: () => new URL(publicUrl()).pathname.replace(/\/$/, ''),

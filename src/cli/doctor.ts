@@ -5,10 +5,11 @@ import { parseArgs } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { findPlannedSettings } from '../config/describe.ts';
 import { type Config, loadConfig } from '../config/load.ts';
-import { diskObjectStore } from '../drivers/disk-object-store.ts';
 import { databaseLocations, locations } from '../paths.ts';
+import type { Logger } from '../ports/logger.ts';
+import { openStorage, storageLocation } from '../storage.ts';
 import { type Command, print, table } from './command.ts';
-import { withDatabase } from './open-database.ts';
+import { silentLog, withDatabase } from './open-database.ts';
 
 interface Finding {
   readonly level: 'ok' | 'warning' | 'fault';
@@ -64,13 +65,22 @@ async function checkFolder(config: Config): Promise<Finding> {
 }
 
 async function checkStorage(config: Config): Promise<Finding> {
-  const { objectsDir } = locations(config);
-  if (!existsSync(objectsDir)) return { level: 'ok', subject: 'storage', message: 'will be created' };
+  const location = storageLocation(config);
+  if (location.kind === 'disk' && !existsSync(location.root)) {
+    return { level: 'ok', subject: 'storage', message: 'will be created' };
+  }
+  let hint = 'cannot be written to';
+  const log: Logger = {
+    ...silentLog,
+    error: (_fields, message) => {
+      hint = message;
+    },
+  };
   try {
-    await diskObjectStore({ root: objectsDir }).check();
-    return { level: 'ok', subject: 'storage', message: 'writable' };
+    await openStorage(location, config, log).objects.check();
+    return { level: 'ok', subject: 'storage', message: location.kind === 's3' ? 'bucket writable' : 'writable' };
   } catch {
-    return { level: 'fault', subject: 'storage', message: 'cannot be written to' };
+    return { level: 'fault', subject: 'storage', message: hint };
   }
 }
 

@@ -47,7 +47,7 @@ export async function requireMigrated(config: Config, database: Database): Promi
 }
 
 /** Commands report by their messages and exit codes. */
-const silentLog: Logger = {
+export const silentLog: Logger = {
   debug() {},
   info() {},
   warn() {},

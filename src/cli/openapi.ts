@@ -14,9 +14,16 @@ Prints the document that the server shows at /swagger/json, for the servers that
     const config = loadConfig(process.env);
     const dataDir = mkdtempSync(join(tmpdir(), 'bunkhouse-openapi-'));
     try {
-      const { storageUrl, ...rest } = config;
+      const { storageUrl, bucketName, ...rest } = config;
       const databases = [{ kind: 'memory', name: 'main' } as const];
-      const server = await createServer({ ...rest, databases, storageUrl: undefined, dataDir, logLevel: 'silent' });
+      const server = await createServer({
+        ...rest,
+        databases,
+        storageUrl: undefined,
+        bucketName: undefined,
+        dataDir,
+        logLevel: 'silent',
+      });
       const document = await server.document();
       await server.stop();
       process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);

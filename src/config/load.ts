@@ -82,8 +82,8 @@ function findContradictions(config: Config): string[] {
   if (config.publicUrl !== undefined && new URL(config.publicUrl).host.length < 4) {
     faults.push('PUBLIC_URL needs a host of at least four characters');
   }
-  if (config.storageUrl !== undefined && !/^file:./.test(config.storageUrl)) {
-    faults.push('STORAGE_URL must be file:PATH in this version');
+  if ((config.awsAccessKeyId === undefined) !== (config.awsSecretAccessKey === undefined)) {
+    faults.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together');
   }
   return faults;
 }

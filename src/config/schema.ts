@@ -1,6 +1,7 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
 import { cacheUrl } from './cache-url.ts';
 import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
+import { bucketName, storageUrl } from './storage-url.ts';
 import { topicRules } from './topic-rules.ts';
 import { integer, list, oneOf, path, rate, size, text, url, ValueFault } from './values.ts';
 
@@ -107,9 +108,36 @@ export const SETTINGS = {
     isSecret: true,
     description: 'Encrypts a `file:` database; needs DATABASE_ENGINE=libsql.',
   }),
-  storageUrl: text({
+  storageUrl: storageUrl({
     env: 'STORAGE_URL',
-    description: 'Where files are kept: `file:PATH`. Default: `file:DATA_DIR/objects`.',
+    description:
+      'Where files are kept: `file:PATH`, or `s3://BUCKET[/PREFIX]` with the AWS settings below. Default: `file:DATA_DIR/objects`.',
+  }),
+  bucketName: bucketName({
+    env: 'BUCKET_NAME',
+    description: 'S3 bucket for files, when STORAGE_URL is not set.',
+  }),
+  awsAccessKeyId: text({
+    env: 'AWS_ACCESS_KEY_ID',
+    description:
+      "S3 access key. Without it the places are searched where AWS's own tools look, such as the role of the machine.",
+  }),
+  awsSecretAccessKey: text({
+    env: 'AWS_SECRET_ACCESS_KEY',
+    isSecret: true,
+    description: 'Secret of AWS_ACCESS_KEY_ID.',
+  }),
+  awsRegion: text({ env: 'AWS_REGION', description: 'Region of the bucket; `us-east-1` when unset, `auto` for R2.' }),
+  awsEndpoint: url({
+    env: 'AWS_ENDPOINT_URL_S3',
+    schemes: ['http:', 'https:'],
+    description: 'Where an S3-compatible store answers; AWS when unset.',
+  }),
+  s3ForcePathStyle: oneOf({
+    env: 'S3_FORCE_PATH_STYLE',
+    choices: ['true', 'false'],
+    default: 'false',
+    description: 'The bucket stands in the path instead of the host, as most self-hosted stores want it.',
   }),
   cacheUrl: cacheUrl({
     env: 'CACHE_URL',
@@ -254,23 +282,6 @@ export const SETTINGS = {
   pluginsDir: path({ env: 'PLUGINS_DIR', default: './plugins', isPlanned: true, description: 'Folder of plugins.' }),
   plugins: list({ env: 'PLUGINS', isPlanned: true, description: 'Plugins from npm, by package name.' }),
   callDir: path({ env: 'CALL_DIR', default: './call', isPlanned: true, description: 'Folder of call handlers.' }),
-  bucketName: text({ env: 'BUCKET_NAME', isPlanned: true, description: 'S3 bucket for files.' }),
-  awsAccessKeyId: text({ env: 'AWS_ACCESS_KEY_ID', isPlanned: true, description: 'S3 access key.' }),
-  awsSecretAccessKey: text({
-    env: 'AWS_SECRET_ACCESS_KEY',
-    isSecret: true,
-    isPlanned: true,
-    description: 'S3 secret key.',
-  }),
-  awsRegion: text({ env: 'AWS_REGION', isPlanned: true, description: 'S3 region.' }),
-  awsEndpoint: text({ env: 'AWS_ENDPOINT_URL_S3', isPlanned: true, description: 'S3 endpoint.' }),
-  s3ForcePathStyle: oneOf({
-    env: 'S3_FORCE_PATH_STYLE',
-    choices: ['true', 'false'],
-    default: 'false',
-    isPlanned: true,
-    description: 'Bucket in the path instead of the host.',
-  }),
   parseFetch: oneOf({
     env: 'PARSE_FETCH',
     choices: ['on', 'off'],

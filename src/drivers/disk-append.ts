@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { abortable, atDisk, BATCH_BYTES, BATCH_CHUNKS, backgroundFlusher, writeAll } from './disk-write.ts';
+import { abortable } from './abortable.ts';
+import { atDisk, BATCH_BYTES, BATCH_CHUNKS, backgroundFlusher, writeAll } from './disk-write.ts';
 
 /** Bytes that arrive slowly are written, and so survive the process, after so long. */
 const LINGER_MS = 1000;

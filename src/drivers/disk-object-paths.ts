@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { isKey } from './object-key.ts';
 import { isIdentityAlive, ownIdentity } from './process-identity.ts';
 
 /** Stands for `/` and between the parts of a staging name; keys never hold it. */
 const SEPARATOR = '~';
-/** With the owner in front, a name stays below the 255 bytes that file systems allow. */
-const MAX_KEY_LENGTH = 180;
-const KEY = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
 
 export interface ObjectPaths {
   /** Where objects under construction and the marks of unsettled ones are. */
@@ -37,13 +35,6 @@ export function objectPaths(root: string): ObjectPaths {
   };
 }
 
-/** Throws when a key is not one of ours: keys are made by code, so that is a bug. */
-export function assertKey(key: string): void {
-  if (key.length > MAX_KEY_LENGTH || !KEY.test(key) || key.split('/').some((segment) => /^\.+$/.test(segment))) {
-    throw new Error('not an object key');
-  }
-}
-
 export function isShardName(name: string): boolean {
   return /^[0-9a-f]{2}$/.test(name);
 }
@@ -60,5 +51,5 @@ export function fromName(name: string): string {
 export function readStagingName(name: string): { readonly isOwnerAlive: boolean; readonly key: string | null } {
   const at = name.indexOf(SEPARATOR);
   const key = at < 0 ? '' : fromName(name.slice(at + 1));
-  return { isOwnerAlive: at > 0 && isIdentityAlive(name.slice(0, at)), key: KEY.test(key) ? key : null };
+  return { isOwnerAlive: at > 0 && isIdentityAlive(name.slice(0, at)), key: isKey(key) ? key : null };
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
-import { assertKey, fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
+import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { atDisk, directorySync, isErrno, writeDurably } from './disk-write.ts';
+import { assertKey } from './object-key.ts';
 
 /** A Blob opens its file only when it is sent, moments after `get`: until then a delete waits. */
 const OPENING_MS = 50;

@@ -6,9 +6,10 @@ import { storageProblems } from '../kernel/problems.ts';
 import type { ResumableStore } from '../ports/resumable-store.ts';
 import { appendDurably } from './disk-append.ts';
 import { giveFinalName, namesIn, nullIfMissing, removeFile } from './disk-files.ts';
-import { assertKey, fromName, objectPaths, toName } from './disk-object-paths.ts';
+import { fromName, objectPaths, toName } from './disk-object-paths.ts';
 import type { DiskObjectStoreOptions } from './disk-object-store.ts';
 import { atDisk, directorySync, isErrno } from './disk-write.ts';
+import { assertKey } from './object-key.ts';
 
 /** Ends the name of the mark of an append that must arrive whole; keys never hold the sign. */
 const MARK = '@unverified';

@@ -159,6 +159,12 @@ describe('a bad value is refused', () => {
     ['DATABASE_ENGINE', 'mysql'],
     ['STORAGE_URL', 'ftp://x'],
     ['STORAGE_URL', 'file:'],
+    ['STORAGE_URL', 's3:bucket'],
+    ['STORAGE_URL', 's3://key:secret@bucket'],
+    ['STORAGE_URL', 's3://bucket/a prefix'],
+    ['BUCKET_NAME', 'no bucket'],
+    ['AWS_ENDPOINT_URL_S3', 's3.example'],
+    ['AWS_ACCESS_KEY_ID', 'alone-it-is-of-no-use'],
   ])('%s=%s, naming the variable and not the value', (variable, text) => {
     const faults = faultsOf({
       [variable]: text,

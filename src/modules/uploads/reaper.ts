@@ -5,7 +5,10 @@ import { fileStore } from './store.ts';
 
 /** Deletes objects that nothing names any more. Its failures are logged and tried again; they never reach a caller. */
 export interface Reaper {
-  /** Ends what an earlier process left half done: objects without a row go, those with a row are settled. */
+  /**
+   * Ends what processes that died left half done: objects without a row go, those with a row are settled. Does it again now
+   * and then, for other machines and for stores that cannot tell at once. Waits a while for the first time.
+   */
   recover(): Promise<void>;
   /** Deletes doomed objects soon; a call while that runs makes it look once more. Never throws. */
   wake(): void;
@@ -17,6 +20,10 @@ const BATCH = 100;
 const RETRY_MS = 30_000;
 /** How often it looks for what other processes doomed. */
 const LOOK_MS = 60_000;
+/** How often it looks for what they left half done. */
+const RECOVER_MS = 15 * 60_000;
+/** A store that does not answer must not keep the server from starting for longer. */
+const FIRST_RECOVERY_MS = 5_000;
 
 export interface ReaperOptions {
   readonly database: Database;
@@ -33,6 +40,8 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
   let isStopped = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let look: ReturnType<typeof setInterval> | undefined;
+  let recoveries: ReturnType<typeof setInterval> | undefined;
+  let isRecovering = false;
 
   const retryLater = (error: unknown, message: string): void => {
     log.warn({ err: error }, message);
@@ -81,18 +90,34 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
       });
   };
 
+  const recoverOnce = async (): Promise<void> => {
+    if (isRecovering) return;
+    isRecovering = true;
+    try {
+      for await (const key of store.unsettled()) {
+        if (isStopped) break;
+        const isKept = await fileStore.hasObject(database.read, key);
+        await (isKept ? store.settle(key) : store.delete(key));
+        log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
+      }
+    } catch (error) {
+      if (!isStopped) log.error({ err: error }, 'objects of an earlier run could not be recovered');
+    } finally {
+      isRecovering = false;
+    }
+  };
+
   return {
     wake,
     async recover() {
-      try {
-        for await (const key of store.unsettled()) {
-          const isKept = await fileStore.hasObject(database.read, key);
-          await (isKept ? store.settle(key) : store.delete(key));
-          log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
-        }
-      } catch (error) {
-        log.error({ err: error }, 'objects of an earlier run could not be recovered');
-      }
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const patience = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, FIRST_RECOVERY_MS);
+      });
+      await Promise.race([recoverOnce(), patience]);
+      clearTimeout(timer);
+      recoveries = setInterval(() => void recoverOnce(), RECOVER_MS);
+      recoveries.unref();
       const lookRound = () => {
         wake();
         sweeping ??= sweep()
@@ -107,6 +132,7 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
     },
     async stop() {
       clearInterval(look);
+      clearInterval(recoveries);
       isStopped = true;
       clearTimeout(retry);
       await Promise.all([running, sweeping]);

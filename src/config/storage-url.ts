@@ -1,0 +1,38 @@
+import { text, ValueFault } from './values.ts';
+
+/** A place for objects as an address names it. */
+export type StorageUrl =
+  | { readonly kind: 'disk'; readonly path: string }
+  | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string };
+
+/** A setting that holds the address of a place for objects. */
+export function storageUrl(options: { readonly env: string; readonly description: string }) {
+  return {
+    ...text(options),
+    read(value: string): string | undefined {
+      readStorageUrl(value);
+      return value;
+    },
+  };
+}
+
+/** A setting that holds the name of a bucket. */
+export function bucketName(options: { readonly env: string; readonly description: string }) {
+  const read: (value: string) => string | undefined = readBucketName;
+  return { ...text(options), read };
+}
+
+/** Reads `file:PATH`, `file:///PATH` (PATH may be relative to the working directory) or `s3://BUCKET[/PREFIX]`. */
+export function readStorageUrl(url: string): StorageUrl {
+  const file = /^file:(?:\/\/)?(.+)$/.exec(url);
+  if (file) return { kind: 'disk', path: file[1] as string };
+  const s3 = /^s3:\/\/([^/?#@]+)(?:\/([A-Za-z0-9._/-]*))?$/.exec(url);
+  if (!s3) throw new ValueFault('must be file:PATH or s3://BUCKET[/PREFIX]');
+  return { kind: 's3', bucket: readBucketName(s3[1] as string), prefix: (s3[2] ?? '').replace(/^\/+|\/+$/g, '') };
+}
+
+/** The names that S3 allows, and those that older or other stores allow beside them. */
+function readBucketName(name: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(name)) throw new ValueFault('must be the name of a bucket');
+  return name;
+}
