@@ -14,6 +14,7 @@ const wire = WIRES[wireName];
 /** Connections that are being opened at any time. */
 const OPENING = 64;
 const MESSAGE_BYTES = 3;
+const LINE_BREAK = 0x0a;
 const SETTLE_MS = 10_000;
 /** Requests of the publisher that are on their way at any time. */
 const PUBLISHING = 8;
@@ -50,11 +51,20 @@ class Subscriber {
   #readMessages(socket: Bun.Socket, whole: Buffer): void {
     const now = performance.now();
     this.#rest = readFrames(whole, (start, end) => {
-      if (this.#isSubscribed && end - start >= MESSAGE_BYTES) this.#count(now);
+      if (this.#isSubscribed && end - start >= MESSAGE_BYTES) this.#countLines(whole, start, end, now);
       else this.#talk(socket, whole.toString('utf8', start, end));
     });
     // The buffer belongs to the runtime.
     if (this.#rest) this.#rest = Buffer.from(this.#rest);
+  }
+
+  /** Messages may share a frame, one a line. */
+  #countLines(whole: Buffer, start: number, end: number, now: number): void {
+    let at = start;
+    do {
+      this.#count(now);
+      at = whole.indexOf(LINE_BREAK, at) + 1;
+    } while (at > 0 && at < end);
   }
 
   #count(now: number): void {

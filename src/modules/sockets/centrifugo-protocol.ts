@@ -128,12 +128,14 @@ function publicationPush(channel: string, publication: Publication): string {
 /** For subscriptions that asked for publications alone. */
 export const plainEncoder: Encoder = {
   name: 'c',
+  separator: '\n',
   publication: (channel, publication) => `{"push":${publicationPush(channel, publication)}}`,
 };
 
 /** For subscriptions that also asked who comes and goes. */
 export const joinLeaveEncoder: Encoder = {
   name: 'cj',
+  separator: '\n',
   publication: plainEncoder.publication,
   presence: (channel, { kind, member }: PresenceChange) =>
     `{"push":{"channel":${JSON.stringify(channel)},"${kind}":{"info":${memberText(member)}}}}`,
@@ -142,6 +144,8 @@ export const joinLeaveEncoder: Encoder = {
 /** For the unidirectional stream: pushes without their wrapper, as events (HTML, server-sent events). */
 export const eventEncoder: Encoder = {
   name: 'ce',
+  // An event ends itself.
+  separator: '',
   publication: (channel, publication) => toEvent(publicationPush(channel, publication)),
 };
 

@@ -1,6 +1,6 @@
 import type { Bus, Position, PresenceChange, Publication } from '../../ports/bus.ts';
 import type { Socket, SocketGroups } from '../../ports/sockets.ts';
-import { createOutlet, type Encoder, groupOf, type Outlet, type Subscription } from './outlet.ts';
+import { createOutlet, type Encoder, groupOf, type Outlet, type OutletOptions, type Subscription } from './outlet.ts';
 
 export interface HubOptions {
   readonly bus: Bus;
@@ -8,8 +8,7 @@ export interface HubOptions {
   readonly findSocket: (connectionId: string) => Socket | null;
   /** Live messages that may wait for one replay. */
   readonly maxHeld: number;
-  /** Hears how much was handed to the driver: bytes of each frame, and how many connections get it. */
-  readonly onFanOut: (bytes: number, members: number, publishedAt: number | null) => void;
+  readonly onFanOut: OutletOptions['onFanOut'];
   readonly onRecovery: (isRecovered: boolean) => void;
   /** Hears how many connections there now are on a channel of a wire. */
   readonly onMembers: (encoder: Encoder, channel: string, connections: number) => void;
@@ -101,7 +100,7 @@ export function createHub(options: HubOptions): Hub {
     const group = groupOf(encoder, channel);
     const known = topic.outlets.find((outlet) => outlet.group === group);
     if (known) return known;
-    const outlet = createOutlet(encoder, channel, groups, findSocket);
+    const outlet = createOutlet({ encoder, channel, groups, findSocket, onFanOut });
     topic.outlets.push(outlet);
     return outlet;
   };
@@ -114,9 +113,7 @@ export function createHub(options: HubOptions): Hub {
         else held.isBroken = true;
       }
     }
-    for (const outlet of topic.outlets) {
-      onFanOut(outlet.publish(publication), outlet.members.size, publication.at);
-    }
+    for (const outlet of topic.outlets) outlet.publish(publication);
   };
 
   /** The chain is broken for all who listen: they are told, and begin again from here. */
@@ -216,9 +213,7 @@ export function createHub(options: HubOptions): Hub {
       else catchUp(topic);
     },
     onPresence(name, change) {
-      for (const outlet of topics.get(name)?.outlets ?? []) {
-        onFanOut(outlet.tellPresence(change), outlet.members.size, null);
-      }
+      for (const outlet of topics.get(name)?.outlets ?? []) outlet.tellPresence(change);
     },
     onDoubt(name) {
       for (const topic of name === null ? [...topics.values()] : [topics.get(name)]) {

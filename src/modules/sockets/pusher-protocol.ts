@@ -44,6 +44,7 @@ export function pusherError(code: number | null, message: string): string {
 
 export const pusherEncoder: Encoder = {
   name: 'p',
+  separator: null,
   publication(channel, { name = 'message', data, from }: Publication) {
     const user = from?.user && channel.startsWith('presence-') ? { user_id: from.user } : {};
     return JSON.stringify({ event: name, channel, data: fromJsonText(data), ...user });

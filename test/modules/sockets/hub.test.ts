@@ -61,7 +61,7 @@ function openHub(slow: ReturnType<typeof slowBus>, maxHeld = 100) {
     const subscription: Subscription = {
       topic: 't',
       channel: 't',
-      encoder: { name: 'x', publication: (_channel, { offset }) => String(offset) },
+      encoder: { name: 'x', separator: null, publication: (_channel, { offset }) => String(offset) },
       socket: null,
       send: (frame) => void log.push(Number(frame)),
       onLost: () => {
