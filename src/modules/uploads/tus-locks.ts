@@ -75,7 +75,7 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
 
   const askHere = (writer: Writer): void => {
     writer.isReleaseAsked = true;
-    writer.stop.abort(uploadProblems.create('locked'));
+    writer.stop.abort(locked());
   };
 
   /** Takes the lock if it is free, else notes that somebody waits. */
@@ -111,11 +111,11 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
       const record = isDue ? await renew(hold) : await uploadRecords.find(database.read, hold.id);
       if (isDue && record) renewedAt = at;
       // A replica may be behind, so only a write tells that the right is lost.
-      if (isDue && !record) writer.stop.abort(uploadProblems.create('locked'));
+      if (isDue && !record) writer.stop.abort(locked());
       if (record?.fence === hold.fence && record.isReleaseAsked) askHere(writer);
     };
     const timer = setInterval(() => {
-      if (clock.now() - renewedAt >= TTL_MS - MARGIN_MS) writer.stop.abort(uploadProblems.create('locked'));
+      if (clock.now() - renewedAt >= TTL_MS - MARGIN_MS) writer.stop.abort(locked());
       if (isBusy || writer.stop.signal.aborted) return;
       isBusy = true;
       look()
@@ -183,7 +183,7 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
     async hold(id, work) {
       const deadline = clock.now() + PATIENCE_MS;
       do {
-        if (!(await leftHere(id, deadline))) throw uploadProblems.create('locked');
+        if (!(await leftHere(id, deadline))) throw locked();
         // Another newcomer may have waited for the same writer.
       } while (writers.has(id));
       return enter(id, async (writer) => {
@@ -192,7 +192,7 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
           if (!found) throw uploadProblems.create('not-found');
           const { record, isTaken } = found;
           if (isTaken) return use(record, writer, (lock) => work(lock, record));
-          if (clock.now() >= deadline || writer.stop.signal.aborted) throw uploadProblems.create('locked');
+          if (clock.now() >= deadline || writer.stop.signal.aborted) throw locked();
           await pause(RETRY_MS);
         }
       });
@@ -216,6 +216,11 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
       await Promise.all([...writers.values()].map(({ done }) => done));
     },
   };
+}
+
+/** The body is left unread, so the connection cannot carry another request. */
+function locked() {
+  return uploadProblems.create('locked', { headers: { connection: 'close' } });
 }
 
 function pause(ms: number): Promise<void> {

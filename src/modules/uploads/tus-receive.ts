@@ -33,7 +33,7 @@ const STEP_BYTES = 64 * 2 ** 20;
 
 /**
  * Adds what a request carries to an upload, within its length, the file limit and the quota. When somebody else asks for the
- * upload meanwhile, it ends early and without an error. Bytes with a checksum are added all or none.
+ * upload meanwhile, it ends early, without an error if it took anything. Bytes with a checksum are added all or none.
  */
 export function createReceiver({ database, resumable, quota, limits, reservationTtlMs }: ReceiverOptions) {
   const fileLimit = limits.maxFileBytes > 0 ? limits.maxFileBytes : Number.POSITIVE_INFINITY;
@@ -80,7 +80,7 @@ export function createReceiver({ database, resumable, quota, limits, reservation
     } catch (error) {
       const isReleased = lock.signal.aborted && error === lock.signal.reason && lock.isReleaseAsked() && !isAtomic;
       const size = isReleased ? await resumable.size(record.handle) : null;
-      if (size !== null) return size;
+      if (size !== null && size > offset) return size;
       throw keptSoFar(error);
     }
   };

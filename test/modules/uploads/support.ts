@@ -15,7 +15,7 @@ import { createEvents, type Events } from '../../../src/kernel/events.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { accessProblems } from '../../../src/kernel/problems.ts';
 import { createUploads, type TusOptions } from '../../../src/modules/uploads/index.ts';
-import { systemClock } from '../../../src/ports/clock.ts';
+import { type Clock, systemClock } from '../../../src/ports/clock.ts';
 import type { Database } from '../../../src/ports/database.ts';
 import type { Images } from '../../../src/ports/images.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
@@ -38,6 +38,9 @@ export interface UploadsOptions {
   readonly wrapDatabase?: (database: Database) => Database;
   readonly wrapResumable?: (store: ResumableStore) => ResumableStore;
   readonly tus?: Partial<TusOptions>;
+  readonly clock?: Clock;
+  /** Where objects are kept; a directory of its own when not said. */
+  readonly objectsRoot?: string;
 }
 
 /**
@@ -46,7 +49,7 @@ export interface UploadsOptions {
  */
 export async function openUploads(options: UploadsOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'bunkhouse-uploads-'));
-  const objects = join(directory, 'objects');
+  const objects = options.objectsRoot ?? join(directory, 'objects');
   const plainDatabase = await openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') });
   await migrate(plainDatabase, loadMigrations());
   const ids = { alice: uuidv7(), bob: uuidv7(), root: uuidv7() };
@@ -62,7 +65,6 @@ export async function openUploads(options: UploadsOptions = {}) {
   const database = options.wrapDatabase?.(plainDatabase) ?? plainDatabase;
   const plainStore = diskObjectStore({ root: objects });
   const store = options.wrapStore?.(plainStore) ?? plainStore;
-  const plainResumable = diskResumableStore({ root: objects });
   const log = recordingLog();
   const told: { name: string; event: unknown }[] = [];
   const faults: unknown[] = [];
@@ -72,44 +74,51 @@ export async function openUploads(options: UploadsOptions = {}) {
   }
   const childProcesses = childImages({ log });
   const images = options.wrapImages?.(childProcesses) ?? childProcesses;
-  const module = createUploads({
-    database,
-    store,
-    clock: systemClock,
-    events,
-    log,
-    limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
-    tus: {
-      resumable: options.wrapResumable?.(plainResumable) ?? plainResumable,
-      holder: 'this process',
-      isDead: () => false,
-      basePath: () => '',
-      ...options.tus,
-    },
-    images,
-  });
-  const gate = createGate({
-    app: createApp(module.routes, (error) => faults.push(error)),
-    fallbacks: [],
-    identify: (request) => identify(request, ids),
-    clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
-    limiter: memoryRateLimiter(systemClock),
-    policies: { default: null, auth: null },
-    cors: createCors([]),
-    bodyMaxBytes: 1024 * 1024,
-    isProduction: false,
-    onAnswer: () => undefined,
-    onUnexpected: (error) => faults.push(error),
-    isDraining: () => false,
-  });
-  const server = startBunServer({
-    hostname: '127.0.0.1',
-    port: 0,
-    isHostAllowed: () => true,
-    misdirected: () => new Response(null, { status: 421 }),
-    handle: gate,
-  });
-  await module.start();
+  /** One process with the module, on the data that all share. */
+  const openMachine = async (tus: Partial<TusOptions>) => {
+    const resumable = diskResumableStore({ root: objects });
+    const module = createUploads({
+      database,
+      store,
+      clock: options.clock ?? systemClock,
+      events,
+      log,
+      limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
+      tus: {
+        resumable: options.wrapResumable?.(resumable) ?? resumable,
+        isDead: () => false,
+        basePath: () => '',
+        holder: 'this process',
+        ...tus,
+      },
+      images,
+    });
+    const gate = createGate({
+      app: createApp(module.routes, (error) => faults.push(error)),
+      fallbacks: [],
+      identify: (request) => identify(request, ids),
+      clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
+      limiter: memoryRateLimiter(systemClock),
+      policies: { default: null, auth: null },
+      cors: createCors([]),
+      bodyMaxBytes: 1024 * 1024,
+      isProduction: false,
+      onAnswer: () => undefined,
+      onUnexpected: (error) => faults.push(error),
+      isDraining: () => false,
+    });
+    const server = startBunServer({
+      hostname: '127.0.0.1',
+      port: 0,
+      isHostAllowed: () => true,
+      misdirected: () => new Response(null, { status: 421 }),
+      handle: gate,
+    });
+    await module.start();
+    return { module, server };
+  };
+  const machines = [await openMachine(options.tus ?? {})];
+  const { module, server } = machines[0] as (typeof machines)[number];
 
   const request = (person: Person | null, method: string, path: string, init: RequestInit = {}) => {
     const headers = new Headers(init.headers);
@@ -136,14 +145,23 @@ export async function openUploads(options: UploadsOptions = {}) {
       const { items } = (await response.json()) as { items: FileAnswer[] };
       return items[0] as FileAnswer;
     },
+    /** A second process on the same data. @returns where it listens. */
+    async openBeside(tus: Partial<TusOptions> = {}): Promise<string> {
+      const machine = await openMachine({ holder: 'another process', ...tus });
+      machines.push(machine);
+      return machine.server.url;
+    },
     deleteUser: (person: Person) => plainDatabase.write((tx) => tx.delete(users).where(eq(users.id, ids[person]))),
+    objectsRoot: objects,
     /** Every file below the store's root, unsettled ones included. */
     filesOnDisk: () => filesBelow(objects),
     /** What nobody should ever see: bugs that were answered with 500, and listeners that threw. */
     faults,
     async [Symbol.asyncDispose]() {
-      await server.stop();
-      await module.stop();
+      for (const machine of machines) {
+        await machine.server.stop();
+        await machine.module.stop();
+      }
       await childProcesses.stop();
       await plainDatabase.close();
       await rm(directory, { recursive: true, force: true });
