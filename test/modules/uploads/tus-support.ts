@@ -6,13 +6,16 @@ type Uploads = Awaited<ReturnType<typeof openUploads>>;
 export const TUS = { 'tus-resumable': '1.0.0' };
 export const OCTETS = { ...TUS, 'content-type': 'application/offset+octet-stream' };
 
+/** A stream goes without a length. */
+type Body = string | Uint8Array | AsyncIterable<Uint8Array>;
+
 /** Speaks tus as a person, to any of the processes. */
 export function tusClient(uploads: Uploads, person: Person = 'alice', url: string = uploads.url) {
-  const send = (method: string, path: string, headers: Record<string, string>, body?: BodyInit) =>
+  const send = (method: string, path: string, headers: Record<string, string>, body?: Body) =>
     fetch(url + path, {
       method,
       headers: { ...TUS, authorization: `Bearer ${person}`, ...headers },
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: body as BodyInit }),
     });
   return {
     send,
@@ -24,7 +27,7 @@ export function tusClient(uploads: Uploads, person: Person = 'alice', url: strin
       if (response.status !== 201) throw new Error(`creating answered ${response.status}: ${await response.text()}`);
       return response.headers.get('location') as string;
     },
-    patch: (path: string, offset: number, body: BodyInit, headers: Record<string, string> = {}) =>
+    patch: (path: string, offset: number, body: Body, headers: Record<string, string> = {}) =>
       send('PATCH', path, { ...OCTETS, 'upload-offset': String(offset), ...headers }, body),
     /** The status, and the offset where one is told. */
     async head(path: string): Promise<[status: number, offset: number | null]> {
