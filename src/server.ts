@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseCacheUrl } from './config/cache-url.ts';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
@@ -15,6 +15,7 @@ import { fetchUpstream } from './drivers/fetch-upstream.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
 import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
+import { openPhpPool } from './drivers/php-pools.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
 import { isKnownDead, ownGlobalIdentity } from './drivers/process-identity.ts';
 import { redisBus } from './drivers/redis-bus.ts';
@@ -45,6 +46,7 @@ import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
+import { createPhp } from './modules/php/index.ts';
 import { createProxy, proxyProblems } from './modules/proxy/index.ts';
 import { createSockets, socketProblems } from './modules/sockets/index.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
@@ -119,6 +121,12 @@ export async function createServer(config: Config): Promise<Server> {
   const publicUrl = () =>
     config.publicUrl?.replace(/\/+$/, '') ?? listener?.url ?? `http://${bracketed(config.host)}:${config.port}`;
 
+  /** For programs on this machine: without a way around where we answer for a loopback name. */
+  const localUrl = () =>
+    listener && !config.tlsCertificateFile && isLoopbackOrAny(config.host)
+      ? `http://127.0.0.1:${listener.port}`
+      : publicUrl();
+
   const databases = await openDatabases(databaseLocations(config), {
     log,
     onAlert: (alert) => events.emit('alerts/raised', alert),
@@ -138,6 +146,8 @@ export async function createServer(config: Config): Promise<Server> {
   };
   const issuer = 'bunkhouse';
 
+  const publisherKey = Buffer.from(keys('php-publisher')).toString('base64url');
+
   const auth = createAuth({
     database,
     clock,
@@ -155,6 +165,7 @@ export async function createServer(config: Config): Promise<Server> {
     }),
     successorKey: keys('refresh-successor'),
     serverKey: config.serverKey,
+    publisherKey,
     admin:
       config.adminEmail && config.adminPassword ? { email: config.adminEmail, password: config.adminPassword } : null,
     onSetUpOpen: (token) => {
@@ -235,6 +246,38 @@ export async function createServer(config: Config): Promise<Server> {
     instance: randomToken(9),
     ownCookie: SESSION_COOKIE,
   });
+  const php = createPhp({
+    root: config.phpRoot,
+    mount: config.phpMount,
+    mode: config.phpMode,
+    script: config.phpScript,
+    deny: config.phpDeny,
+    follow: config.phpFollow ?? [],
+    sendfileRoot: config.phpSendfileRoot,
+    createPool: (observer) =>
+      openPhpPool(
+        {
+          phpFpm: config.phpFpm,
+          documentRoot: resolve(config.phpRoot),
+          dataDir,
+          children: config.phpChildren,
+          maxBodyBytes: config.uploadMaxSize,
+          log,
+        },
+        observer,
+      ),
+    maxBodyBytes: config.uploadMaxSize,
+    spoolDir: join(dataDir, 'php-fpm', 'spool'),
+    version: VERSION,
+    host: config.host,
+    publish: () => ({ url: `${localUrl()}/api/sockets/publish`, key: publisherKey }),
+    sessionCookie: SESSION_COOKIE,
+    openFile: openStaticFile,
+    clock,
+    log,
+    metrics,
+  });
+  const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
   const health = createHealth({
     checks: [
       ...databases.all.map((each) => ({
@@ -245,6 +288,7 @@ export async function createServer(config: Config): Promise<Server> {
       { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
       ...cache.checks,
       ...sockets.checks,
+      ...(isServed(php) ? php.checks : []),
     ],
     metrics,
     metricsToken: config.metricsToken,
@@ -261,13 +305,13 @@ export async function createServer(config: Config): Promise<Server> {
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
 
-  const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
   const served: Module[] = [cache, auth, uploads, sockets].filter(isServed);
   // What the others tell goes out over the bus, and they use the cache, whether or not this process has routes of theirs.
   const behind: Module[] = [cache, sockets]
     .filter((module) => !isServed(module))
     .map((module) => ({ ...module, routes: [] }));
-  const modules: Module[] = [health, docs, ...served, ...behind, proxy, gateway, landing];
+  const site = isServed(php) ? (php.isWholeSite ? [gateway, php] : [php, gateway]) : [gateway];
+  const modules: Module[] = [health, docs, ...served, ...behind, proxy, ...site, landing];
 
   const onUnexpected = (error: unknown, { id, route, method }: RequestContext) =>
     log.error({ err: error, requestId: id, route, method }, 'a request failed unexpectedly');
@@ -377,6 +421,11 @@ export async function createServer(config: Config): Promise<Server> {
 /** An IPv6 address as it stands in a URL. */
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
+}
+
+/** Whether 127.0.0.1 is among the addresses that a server listens on. */
+function isLoopbackOrAny(host: string): boolean {
+  return ['127.0.0.1', 'localhost', '0.0.0.0', '::'].includes(host);
 }
 
 function isPretty(config: Config): boolean {

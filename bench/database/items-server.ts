@@ -115,6 +115,7 @@ const auth = createAuth({
   cookieTokens: jwtSigner({ key: keys('session-cookie'), type: 'session+jwt', issuer, audience: 'bunkhouse/browser' }),
   successorKey: keys('refresh-successor'),
   serverKey: undefined,
+  publisherKey: crypto.randomUUID(),
   admin: null,
   onSetUpOpen: () => undefined,
 });

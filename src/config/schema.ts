@@ -1,5 +1,6 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
 import { cacheUrl } from './cache-url.ts';
+import { phpFpm } from './php-fpm.ts';
 import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
 import { bucketName, storageUrl } from './storage-url.ts';
 import { topicRules } from './topic-rules.ts';
@@ -223,6 +224,52 @@ export const SETTINGS = {
     default: 'info',
     description: 'Least serious level that is written.',
   }),
+  phpRoot: path({ env: 'PHP_ROOT', default: './php', description: 'Document root of PHP.' }),
+  phpMount: text({
+    env: 'PHP_MOUNT',
+    default: '/php',
+    pattern: /^\/$|^(?:\/[\w.~-]+)+\/?$/,
+    description: 'Path under which PHP answers; `/` for the whole site.',
+  }),
+  phpFpm: phpFpm({
+    env: 'PHP_FPM',
+    default: 'spawn',
+    description:
+      'How php-fpm is reached: `spawn` starts one, `unix:/PATH` and `tcp://HOST:PORT` use one that is there.',
+  }),
+  phpMode: oneOf({
+    env: 'PHP_MODE',
+    choices: ['files', 'front-controller', 'single-script'],
+    default: 'files',
+    description: 'What runs: any `.php` file, only PHP_SCRIPT beside static files, or only PHP_SCRIPT.',
+  }),
+  phpScript: text({
+    env: 'PHP_SCRIPT',
+    pattern: /^(?!\/|.*\.\.)[\w./-]+\.php$/,
+    description:
+      'The script of a front controller, below PHP_ROOT. Default: `index.php`. Set in mode `files`, it also answers for paths that ' +
+      'are nothing on disk.',
+  }),
+  phpChildren: integer({
+    env: 'PHP_CHILDREN',
+    min: 1,
+    max: 1024,
+    default: '4',
+    description: 'PHP processes: how many scripts run at once.',
+  }),
+  phpFollow: list({
+    env: 'PHP_FOLLOW',
+    description: 'Directories that symbolic links below PHP_ROOT may lead to, beside itself.',
+  }),
+  phpSendfileRoot: path({
+    env: 'PHP_SENDFILE_ROOT',
+    description: 'The directory that scripts may have files sent from by `X-Accel-Redirect` or `X-Sendfile`.',
+  }),
+  phpDeny: list({
+    env: 'PHP_DENY',
+    default: 'bin,conf,data,inc,node_modules,vendor',
+    description: 'Prefixes below PHP_ROOT that are never served. Names with a leading dot never are.',
+  }),
 
   backupUrl: text({ env: 'BACKUP_URL', default: 'file:./backups', isPlanned: true, description: 'Where backups go.' }),
   backupSchedule: text({
@@ -248,37 +295,6 @@ export const SETTINGS = {
     isPlanned: true,
     description: 'age recipient that backups are encrypted to.',
   }),
-  phpRoot: path({ env: 'PHP_ROOT', default: './php', isPlanned: true, description: 'Document root of PHP.' }),
-  phpMount: text({ env: 'PHP_MOUNT', default: '/php', isPlanned: true, description: 'Path under which PHP answers.' }),
-  phpFpm: text({ env: 'PHP_FPM', default: 'spawn', isPlanned: true, description: 'How php-fpm is reached.' }),
-  phpMode: oneOf({
-    env: 'PHP_MODE',
-    choices: ['files', 'front-controller', 'single-script'],
-    default: 'files',
-    isPlanned: true,
-    description: 'How a path becomes a PHP script.',
-  }),
-  phpScript: text({
-    env: 'PHP_SCRIPT',
-    default: 'index.php',
-    isPlanned: true,
-    description: 'The script of a front controller.',
-  }),
-  phpChildren: integer({
-    env: 'PHP_CHILDREN',
-    min: 1,
-    max: 1024,
-    default: '4',
-    isPlanned: true,
-    description: 'Size of the PHP pool.',
-  }),
-  phpFollow: list({
-    env: 'PHP_FOLLOW',
-    isPlanned: true,
-    description: 'Directories that symlinks of PHP_ROOT may lead to.',
-  }),
-  phpSendfileRoot: path({ env: 'PHP_SENDFILE_ROOT', isPlanned: true, description: 'Root for X-Accel-Redirect.' }),
-  phpDeny: list({ env: 'PHP_DENY', isPlanned: true, description: 'Prefixes that are never served.' }),
   pluginsDir: path({ env: 'PLUGINS_DIR', default: './plugins', isPlanned: true, description: 'Folder of plugins.' }),
   plugins: list({ env: 'PLUGINS', isPlanned: true, description: 'Plugins from npm, by package name.' }),
   callDir: path({ env: 'CALL_DIR', default: './call', isPlanned: true, description: 'Folder of call handlers.' }),

@@ -92,6 +92,7 @@ export function startBunServer(options: BunServerOptions): BunServer {
 
 class BunConnection implements Connection {
   readonly peerAddress: string;
+  readonly peerPort: number | undefined;
   readonly isSecure: boolean;
   readonly #request: Request;
   readonly #server: Bun.Server<SocketHandler>;
@@ -100,7 +101,9 @@ class BunConnection implements Connection {
     this.#request = request;
     this.#server = server;
     this.isSecure = isSecure;
-    this.peerAddress = normalizePeer(server.requestIP(request)?.address);
+    const peer = server.requestIP(request);
+    this.peerAddress = normalizePeer(peer?.address);
+    this.peerPort = peer?.port;
   }
 
   keepOpen(): void {

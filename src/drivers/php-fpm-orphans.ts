@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Logger } from '../ports/logger.ts';
 import { identityOf, isIdentityAlive, ownIdentity } from './process-identity.ts';
 
@@ -7,17 +7,19 @@ import { identityOf, isIdentityAlive, ownIdentity } from './process-identity.ts'
 interface Note {
   readonly server: string;
   readonly phpFpm: string;
+  /** Its sockets and logs. */
+  readonly runDir: string;
 }
 
 const EXTENSION = '.php-fpm.json';
 
 /** Notes that this process has started a php-fpm, for those who start after it. @returns takes the note back. */
-export function notePhpFpm(folder: string, pid: number): () => void {
+export function notePhpFpm(folder: string, pid: number, runDir: string): () => void {
   const phpFpm = identityOf(pid);
   if (phpFpm === null) return () => undefined;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, `${process.pid}${EXTENSION}`);
-  writeFileSync(file, JSON.stringify({ server: ownIdentity, phpFpm } satisfies Note), { mode: 0o600 });
+  const file = join(folder, basename(runDir) + EXTENSION);
+  writeFileSync(file, JSON.stringify({ server: ownIdentity, phpFpm, runDir } satisfies Note), { mode: 0o600 });
   return () => rmSync(file, { force: true });
 }
 
@@ -33,6 +35,8 @@ export function reapOrphans(folder: string, log: Logger): void {
       killGroup(pid);
       log.warn({ pid }, 'ended a php-fpm that an earlier server had left behind');
     }
+    if (note && /^(?:run|bunkhouse-php)-/.test(basename(note.runDir)))
+      rmSync(note.runDir, { recursive: true, force: true });
     rmSync(file, { force: true });
   }
 }
@@ -56,8 +60,9 @@ function listNotes(folder: string): string[] {
 
 function readNote(file: string): Note | null {
   try {
-    const { server, phpFpm } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Note>;
-    return typeof server === 'string' && typeof phpFpm === 'string' ? { server, phpFpm } : null;
+    const { server, phpFpm, runDir } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Note>;
+    const isNote = [server, phpFpm, runDir].every((value) => typeof value === 'string');
+    return isNote ? ({ server, phpFpm, runDir } as Note) : null;
   } catch {
     return null;
   }

@@ -49,7 +49,7 @@ export async function startPhpFpm(options: PhpFpmProcessOptions): Promise<PhpFpm
     stdout: 'ignore',
     stderr: 'pipe',
   });
-  const forget = notePhpFpm(options.notesDir, child.pid);
+  const forget = notePhpFpm(options.notesDir, child.pid, config.runDir);
   followPhpFpmLog(child.stderr, log, options.events).catch((error: unknown) =>
     log.warn({ err: error }, 'the log of php-fpm cannot be read'),
   );

@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomToken } from '../kernel/ids.ts';
 import { phpProblems } from '../kernel/problems.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PhpObserver, PhpPool } from '../ports/php-pool.ts';
@@ -41,7 +42,7 @@ const DEATH_NOTICE_MS = 100;
  */
 export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
   const { log, observer } = options;
-  const notesDir = join(options.dataDir, 'php');
+  const notesDir = join(options.dataDir, 'php-fpm');
   let state: 'idle' | 'starting' | 'up' | 'failed' | 'stopped' = 'idle';
   let phpFpm: PhpFpmProcess | null = null;
   let config: PhpFpmConfig | null = null;
@@ -53,7 +54,7 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
   let running: Promise<void> = Promise.resolve();
   let onReloaded: (() => void) | null = null;
 
-  const runDir = createRunDir(notesDir);
+  const runDir = chooseRunDir(notesDir);
   const [socket, statusSocket] = [join(runDir, 'fpm.sock'), join(runDir, 'status.sock')];
   const pool = createFastCgiPool({
     address: { unix: socket },
@@ -87,6 +88,7 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
     if (state === 'stopped') return;
     const startedAt = performance.now();
     try {
+      mkdirSync(runDir, { recursive: true, mode: 0o700 });
       if (state !== 'failed') state = 'starting';
       config = {
         runDir,
@@ -190,11 +192,10 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
   };
 }
 
-/** A folder of ours alone; elsewhere when its path would be too long for a socket. */
-function createRunDir(notesDir: string): string {
-  const wanted = join(notesDir, `run-${process.pid}`);
-  if (join(wanted, 'status.sock').length > MAX_SOCKET_PATH) return mkdtempSync(join(tmpdir(), 'bunkhouse-php-'));
-  rmSync(wanted, { recursive: true, force: true });
-  mkdirSync(wanted, { recursive: true, mode: 0o700 });
-  return wanted;
+/** A folder of ours alone, not there yet; elsewhere when its path would be too long for a socket. */
+function chooseRunDir(notesDir: string): string {
+  const wanted = join(notesDir, `run-${process.pid}-${randomToken(6)}`);
+  return join(wanted, 'status.sock').length > MAX_SOCKET_PATH
+    ? join(tmpdir(), `bunkhouse-php-${randomToken(12)}`)
+    : wanted;
 }

@@ -14,11 +14,14 @@ export interface UserCaller {
   readonly via: 'bearer' | 'cookie';
 }
 
-/** Another server that holds `SERVER_KEY`: admin rights, no account of its own. */
+/**
+ * Another program, without an account of its own: one that holds `SERVER_KEY` has admin rights, one that holds the key which is handed
+ * to PHP scripts may publish messages.
+ */
 export interface ServerCaller {
   readonly kind: 'server';
-  readonly id: 'server';
-  readonly role: 'admin';
+  readonly id: 'server' | 'php';
+  readonly role: 'admin' | 'publisher';
 }
 
 /** What an account shows of itself. */

@@ -2,6 +2,8 @@
 export interface Connection {
   /** Address of the peer, which may be a proxy. */
   readonly peerAddress: string;
+  /** Its port, where the driver knows it. */
+  readonly peerPort?: number | undefined;
   /** Whether the peer speaks TLS with us. */
   readonly isSecure: boolean;
   /** Turns off the server's idle cut for this request: its handler watches for stalls itself. */

@@ -165,7 +165,9 @@ export function createGate(options: GateOptions): Gate {
     if (route.access === 'anyone') return;
     if (!caller) throw fault ?? accessProblems.create('required');
     if (route.access === 'signedIn' && caller.kind !== 'user') throw accessProblems.create('user-required');
-    if (route.access === 'admin' && caller.role !== 'admin') throw accessProblems.create('forbidden');
+    const isPublisher = route.access === 'publisher' && caller.role === 'publisher';
+    if (route.access !== 'signedIn' && caller.role !== 'admin' && !isPublisher)
+      throw accessProblems.create('forbidden');
   }
 
   function refuseCrossSite(caller: Caller | null, request: Request, { method }: RequestContext): void {
@@ -229,12 +231,32 @@ export function createGate(options: GateOptions): Gate {
   function askFallback(index: number, request: Request, context: RequestContext): Response | Promise<Response> {
     const fallback = fallbacks[index];
     if (!fallback) return refuse(context);
-    return soon(fallback.handle(request), (response) => {
+    const admitted = fallback.wantsCaller && fallback.claims?.(context.path) ? admit(request, context) : undefined;
+    const handled = admitted ? admitted.then(() => fallback.handle(request)) : fallback.handle(request);
+    return soon(handled, (response) => {
       if (!response) return askFallback(index + 1, request, context);
       context.route = fallback.route;
       context.isForeign = fallback.isForeign === true;
       return response;
     });
+  }
+
+  /**
+   * Finds out who asks where nobody needs to be known. `undefined` when that took no waiting. A cookie that a foreign page made the
+   * browser send speaks for nobody when the request could change something.
+   */
+  function admit(request: Request, context: RequestContext): Promise<void> | undefined {
+    const note = ({ caller }: Identity) => {
+      const isForged =
+        caller?.kind === 'user' && caller.via === 'cookie' && !isSafe(context.method) && !isOwnPage(request, cors);
+      if (!caller || isForged) return;
+      context.caller = caller;
+      if (policies.default) limiter.giveBack(policies.default, addressKey(context.address));
+      take(context, policies.default, caller.id);
+    };
+    const identity = identify(request);
+    if (identity instanceof Promise) return identity.then(note);
+    note(identity);
   }
 
   async function refuse(context: RequestContext): Promise<never> {

@@ -9,8 +9,9 @@ import { contextOf } from './context.ts';
  * - `anyone`: no right needed; `caller` may be null.
  * - `signedIn`: a person with an account.
  * - `admin`: a person with the admin role, or a server with `SERVER_KEY`.
+ * - `publisher`: the same, or a program with the key for publishing.
  */
-export type Access = 'anyone' | 'signedIn' | 'admin';
+export type Access = 'anyone' | 'signedIn' | 'admin' | 'publisher';
 
 /** Keys of a route's OpenAPI `detail` that the gate reads; they are taken out of the published document. */
 export const ACCESS_KEY = 'x-access';
@@ -39,6 +40,10 @@ export const guard = new Elysia({ name: 'bunkhouse/guard' }).macro({
   },
   admin: {
     detail: { [ACCESS_KEY]: 'admin', security: bearer } as object,
+    resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller | ServerCaller }),
+  },
+  publisher: {
+    detail: { [ACCESS_KEY]: 'publisher', security: bearer } as object,
     resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller | ServerCaller }),
   },
   /** Counts the route against the stricter limit for signing in (`RATE_LIMIT_AUTH`). */

@@ -29,4 +29,6 @@ export interface Fallback {
    * HSTS and CORS where it says nothing itself.
    */
   readonly isForeign?: boolean;
+  /** Wants to know who asks, on the paths that it claims; asked for nothing, so that anybody may come. */
+  readonly wantsCaller?: boolean;
 }

@@ -17,6 +17,8 @@ export interface IdentifyOptions {
   readonly accessTokens: TokenSigner;
   readonly cookieTokens: TokenSigner;
   readonly serverKey: string | undefined;
+  /** Lets its holder publish messages, and nothing else. */
+  readonly publisherKey: string;
   readonly findStanding: (sessionId: string) => Promise<Standing | undefined>;
 }
 
@@ -37,6 +39,7 @@ const BLIND_TRUST_MS = 1_000;
 
 const NOBODY: Identity = { caller: null, fault: null };
 const SERVER: ServerCaller = { kind: 'server', id: 'server', role: 'admin' };
+const PUBLISHER: ServerCaller = { kind: 'server', id: 'php', role: 'publisher' };
 
 /**
  * Finds out who sends a request: an access token or `SERVER_KEY` as Bearer, or the session cookie. Signatures are checked once
@@ -53,6 +56,7 @@ export function createIdentify(options: IdentifyOptions): Required<Pick<GateOpti
   for (const name of ['auth/sessions-revoked', 'users/changed', 'users/deleted'] as const) events.on(name, noteChange);
 
   const serverKey = options.serverKey === undefined ? null : Buffer.from(options.serverKey);
+  const publisherKey = Buffer.from(options.publisherKey);
   // One for each kind: a token that was good as a cookie is none as Bearer.
   const caches = { bearer: new LruMap<string, Verified>(CACHE_SIZE), cookie: new LruMap<string, Verified>(CACHE_SIZE) };
 
@@ -92,6 +96,7 @@ export function createIdentify(options: IdentifyOptions): Required<Pick<GateOpti
       if (credential === null) return NOBODY;
       const { token, via } = credential;
       if (serverKey && via === 'bearer' && isEqual(serverKey, token)) return { caller: SERVER, fault: null };
+      if (via === 'bearer' && isEqual(publisherKey, token)) return { caller: PUBLISHER, fault: null };
       const caller = fromCache(token, via);
       return caller ? { caller, fault: null } : fromToken(token, via);
     },

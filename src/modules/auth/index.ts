@@ -35,6 +35,8 @@ export interface AuthOptions {
   readonly cookieTokens: TokenSigner;
   readonly successorKey: Uint8Array;
   readonly serverKey: string | undefined;
+  /** Lets its holder publish messages, and nothing else. */
+  readonly publisherKey: string;
   /** The first admin of the settings. */
   readonly admin: { readonly email: string; readonly password: string } | null;
   /** Hears the one-time token while there is no admin; it is shown to the operator and nowhere else. */
@@ -84,6 +86,7 @@ export function createAuth(options: AuthOptions): Auth {
       accessTokens,
       cookieTokens,
       serverKey: options.serverKey,
+      publisherKey: options.publisherKey,
       findStanding,
     }),
     findEnded,

@@ -56,7 +56,7 @@ export function mendDocument(raw: RawDocument, version: string): OpenApiDocument
     const told = mapEntries(operation.responses ?? { 200: {} }, mendResponse);
     const shared: Record<string, Reference> = {};
     const facts = {
-      isGuarded: operation[ACCESS_KEY] === 'signedIn' || operation[ACCESS_KEY] === 'admin',
+      isGuarded: operation[ACCESS_KEY] !== undefined && operation[ACCESS_KEY] !== 'anyone',
       takesCredential: (operation.security ?? []).length > 0,
       hasBody: operation.requestBody?.content !== undefined,
       hasQuery: parameters.some((parameter) => parameter.in === 'query'),

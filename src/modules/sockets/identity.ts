@@ -23,7 +23,7 @@ export function createAuthenticate(
     const { caller } = isHeaderSafe
       ? await identify(new Request('http://localhost/', { headers: { authorization: `Bearer ${token}` } }))
       : { caller: null };
-    if (caller)
+    if (caller && caller.role !== 'publisher')
       return { caller, expiresAt: caller.kind === 'user' ? (expiresAt ?? clock.now()) : Number.POSITIVE_INFINITY };
     // The word of the token itself: all it can bring about is that the client fetches another one.
     return expiresAt !== null && expiresAt <= clock.now() ? 'expired' : 'invalid';

@@ -116,7 +116,7 @@ export function socketRoutes(host: Host, inspector: Inspector) {
         return { offset, epoch };
       },
       {
-        admin: true,
+        publisher: true,
         body: PublishBody,
         response: { 200: PositionSchema },
         detail: { tags, operationId: 'publish', summary: 'Publish a message' },

@@ -57,6 +57,7 @@ export async function openAuth(options: AuthHouseOptions = {}) {
     cookieTokens: signer('browser', 'session+jwt'),
     successorKey: keys('refresh-successor'),
     serverKey: undefined,
+    publisherKey: 'a-key-for-publishing-of-these-tests',
     admin: options.admin ?? null,
     onSetUpOpen: (token) => {
       setUpToken = token;

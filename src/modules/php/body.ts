@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../../kernel/errors.ts';
+import { requestProblems, storageProblems } from '../../kernel/problems.ts';
+import type { PhpBody } from '../../ports/php-pool.ts';
+
+export interface TakenBody {
+  /** `null` when the request has none. */
+  readonly body: PhpBody | null;
+  /** MUST be called when the request is over. Idempotent. */
+  release(): Promise<void>;
+}
+
+export interface BodyOptions {
+  /** Largest body, in bytes; 0 for no limit. */
+  readonly maxBytes: number;
+  /** Where bodies wait that are too large for memory. */
+  readonly spoolDir: string;
+}
+
+/** Up to this a body waits in memory. */
+const MEMORY_BYTES = 1024 * 1024;
+/** A client that sends nothing for so long is given up. */
+const STALL_MS = 60_000;
+const CHUNK_BYTES = 256 * 1024;
+
+const NONE: TakenBody = { body: null, release: async () => undefined };
+
+/**
+ * Takes the whole body of a request before a child is asked for: a slow client never holds one, and php-fpm, which knows no chunks,
+ * learns the exact length. What is large goes to a file that has no name any more.
+ */
+export function createBodyTaker({
+  maxBytes,
+  spoolDir,
+}: BodyOptions): (request: Request) => TakenBody | Promise<TakenBody> {
+  const limit = maxBytes === 0 ? Number.POSITIVE_INFINITY : maxBytes;
+  let hasFolder = false;
+
+  async function spool(request: Request): Promise<TakenBody> {
+    const kept: Uint8Array[] = [];
+    let size = 0;
+    let file: Awaited<ReturnType<typeof openNameless>> | null = null;
+    try {
+      for await (const chunk of chunksOf(request)) {
+        size += chunk.length;
+        if (size > limit) throw tooLarge();
+        if (!file && size > MEMORY_BYTES) {
+          if (!hasFolder) await mkdir(spoolDir, { recursive: true, mode: 0o700 });
+          hasFolder = true;
+          file = await openNameless(spoolDir);
+          for (const earlier of kept.splice(0)) await file.write(earlier);
+        }
+        if (file) await file.write(chunk);
+        else kept.push(chunk);
+      }
+    } catch (error) {
+      await file?.close();
+      throw toProblem(error);
+    }
+    const spooled = file;
+    if (!spooled) return inMemory(Buffer.concat(kept));
+    let isReleased = false;
+    return {
+      body: {
+        size,
+        async *open() {
+          for (let at = 0; at < size; ) {
+            const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - at));
+            const { bytesRead } = await spooled.read(buffer, 0, buffer.length, at);
+            if (bytesRead === 0) return;
+            at += bytesRead;
+            yield buffer.subarray(0, bytesRead);
+          }
+        },
+      },
+      async release() {
+        if (isReleased) return;
+        isReleased = true;
+        await spooled.close();
+      },
+    };
+  }
+
+  return (request) => {
+    const declared = request.headers.get('content-length');
+    if (declared === null && !request.headers.has('transfer-encoding')) return NONE;
+    const size = declared === null ? null : Number(declared);
+    if (size !== null && size > limit) throw tooLarge();
+    if (size === 0) return inMemory(new Uint8Array());
+    if (size !== null && size <= MEMORY_BYTES) return readWhole(request, size);
+    return spool(request);
+  };
+}
+
+function inMemory(bytes: Uint8Array): TakenBody {
+  return { body: { size: bytes.length, open: () => bytes }, release: async () => undefined };
+}
+
+async function readWhole(request: Request, size: number): Promise<TakenBody> {
+  try {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length !== size) throw requestProblems.create('malformed');
+    return inMemory(bytes);
+  } catch (error) {
+    throw toProblem(error);
+  }
+}
+
+/** A file that only its handle leads to: it is gone with the handle, however this process ends. */
+async function openNameless(folder: string) {
+  const path = join(folder, randomUUID());
+  const file = await open(path, 'wx+', 0o600);
+  await unlink(path);
+  return file;
+}
+
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+  const reader = request.body?.getReader();
+  if (!reader) return;
+  try {
+    for (;;) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(requestProblems.create('malformed', { headers: CLOSE })), STALL_MS);
+      });
+      const { done, value } = await Promise.race([reader.read(), late]).finally(() => clearTimeout(timer));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** What was not read stays on the connection, which can carry nothing else then. */
+const CLOSE = { connection: 'close' };
+
+function tooLarge(): AppError {
+  return requestProblems.create('too-large', { headers: CLOSE });
+}
+
+function toProblem(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const isFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException)?.code ?? '');
+  // Else the client went away or its chunks are broken: no fault of ours.
+  return isFull
+    ? storageProblems.create('full', { cause: error })
+    : requestProblems.create('malformed', { cause: error });
+}

@@ -1,0 +1,164 @@
+import type { Caller } from '../../kernel/caller.ts';
+import type { Connection, RequestContext } from '../../web/context.ts';
+import type { ScriptTarget } from './resolve.ts';
+
+export interface EnvironmentOptions {
+  /** `/php`, or empty for the whole site. */
+  readonly mount: string;
+  readonly version: string;
+  /** The address that the server listens on. */
+  readonly host: string;
+  /** Where scripts may publish messages, and with what key. */
+  readonly publish: () => { readonly url: string; readonly key: string };
+  /** The cookie that signs a browser in: ours alone. */
+  readonly sessionCookie: string;
+}
+
+export interface EnvironmentScene {
+  readonly request: Request;
+  readonly context: RequestContext;
+  readonly connection: Connection;
+  readonly target: ScriptTarget;
+  /** Bytes of the body; `null` when there is none. */
+  readonly bodySize: number | null;
+}
+
+type Params = (readonly [name: string, value: string])[];
+
+/**
+ * Headers that no script sees: `Proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy); lengths and types have names of
+ * their own; the body has no transfer encoding any more; the answers' own words to us are not for clients to say.
+ */
+const DROPPED = new Set([
+  'proxy',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'x-accel-redirect',
+  'x-accel-expires',
+  'x-accel-buffering',
+  'x-sendfile',
+]);
+/** With anything else in it a name could stand for another one once it is written as a variable (`X_A`, `X.A`, `X-A`). */
+const PLAIN_NAME = /^[a-z0-9-]+$/;
+
+/**
+ * The CGI meta-variables of a request (RFC 3875 §4.1) as nginx sends them, with the caller. PATH_TRANSLATED is left out: php-fpm would
+ * run the file that it names, which is the client's choice, instead of SCRIPT_FILENAME. Characters of the values are bytes. Nothing
+ * that a client sends can set a name outside `HTTP_`.
+ */
+export function createEnvironment(options: EnvironmentOptions): (scene: EnvironmentScene) => Params {
+  const { mount, sessionCookie } = options;
+  const fixed: Params = [
+    ['GATEWAY_INTERFACE', 'CGI/1.1'],
+    ['SERVER_SOFTWARE', `bunkhouse/${options.version}`],
+    ['SERVER_PROTOCOL', 'HTTP/1.1'],
+    // Builds of php-cgi that insist on a redirect want it.
+    ['REDIRECT_STATUS', '200'],
+    ['SERVER_ADDR', isWildcard(options.host) ? '127.0.0.1' : options.host],
+  ];
+  /** The name of the variable for each header that was seen. */
+  const names = new Map<string, string | null>();
+  const nameOf = (header: string): string | null => {
+    let name = names.get(header);
+    if (name !== undefined) return name;
+    const isPassed = PLAIN_NAME.test(header) && !DROPPED.has(header);
+    name = isPassed ? `HTTP_${header.toUpperCase().replaceAll('-', '_')}` : null;
+    // Clients make up names: what is remembered is bounded.
+    if (names.size < 1_000) names.set(header, name);
+    return name;
+  };
+
+  return ({ request, context, connection, target, bodySize }) => {
+    const { url, headers } = request;
+    const pathStart = url.indexOf('/', url.indexOf('//') + 2);
+    const queryStart = url.indexOf('?', pathStart);
+    const { hostname, port } = splitHost(headers.get('host') ?? '');
+    const scriptPath = `/${target.names.join('/')}`;
+    const scriptName = toBytes(mount + scriptPath);
+    const pathInfo = toBytes(target.pathInfo);
+    const root = toBytes(target.root);
+    const params: Params = [
+      ...fixed,
+      ['REQUEST_METHOD', request.method],
+      ['REQUEST_SCHEME', context.isSecure ? 'https' : 'http'],
+      ['REQUEST_URI', toBytes(url.slice(pathStart))],
+      ['DOCUMENT_URI', scriptName + pathInfo],
+      ['QUERY_STRING', queryStart < 0 ? '' : toBytes(url.slice(queryStart + 1))],
+      ['DOCUMENT_ROOT', root],
+      ['SCRIPT_NAME', scriptName],
+      ['SCRIPT_FILENAME', root + toBytes(scriptPath)],
+      ['SERVER_NAME', hostname],
+      ['SERVER_PORT', port || (context.isSecure ? '443' : '80')],
+      ['REMOTE_ADDR', context.address],
+      ['BUNKHOUSE_REQUEST_ID', context.id],
+    ];
+    if (context.isSecure) params.push(['HTTPS', 'on']);
+    // An empty one would become PHP_SELF.
+    if (pathInfo !== '') params.push(['PATH_INFO', pathInfo]);
+    // Behind a proxy the port would be the proxy's.
+    if (connection.peerPort !== undefined && connection.peerAddress === context.address) {
+      params.push(['REMOTE_PORT', String(connection.peerPort)]);
+    }
+    const type = headers.get('content-type');
+    if (type !== null) params.push(['CONTENT_TYPE', type]);
+    if (bodySize !== null) params.push(['CONTENT_LENGTH', String(bodySize)]);
+
+    const { caller } = context;
+    for (const [header, value] of headers) {
+      const name = nameOf(header);
+      if (name === null) continue;
+      if (header === 'cookie') {
+        const cookies = withoutCookie(value, sessionCookie);
+        if (cookies !== '') params.push([name, cookies]);
+      } else if (header !== 'authorization' || !isOurs(caller)) params.push([name, value]);
+    }
+    addCaller(params, caller);
+    const { url: publishUrl, key } = options.publish();
+    params.push(['BUNKHOUSE_PUBLISH_URL', publishUrl], ['BUNKHOUSE_PUBLISH_KEY', key]);
+    return params;
+  };
+}
+
+/** Whether the Authorization header is what signed the caller in with us; a script has no use for it and could lose it. */
+function isOurs(caller: Caller | null): boolean {
+  return caller !== null && (caller.kind === 'server' || caller.via === 'bearer');
+}
+
+/** Who is signed in with us. REMOTE_USER is the id: nobody can choose it, and it never goes to somebody else. */
+function addCaller(params: Params, caller: Caller | null): void {
+  if (caller?.kind !== 'user') return;
+  const { id, email, name, role, emailVerified } = caller.account;
+  params.push(
+    ['REMOTE_USER', id],
+    ['BUNKHOUSE_USER_ID', id],
+    ['BUNKHOUSE_USER_EMAIL', toBytes(email)],
+    ['BUNKHOUSE_USER_EMAIL_VERIFIED', emailVerified ? '1' : '0'],
+    ['BUNKHOUSE_USER_NAME', toBytes(name)],
+    ['BUNKHOUSE_USER_ROLE', role],
+  );
+}
+
+/** Text as UTF-8, one character for each byte. Header values come like that already. */
+function toBytes(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is the range of ASCII
+  return /^[\x00-\x7f]*$/.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
+}
+
+function withoutCookie(header: string, name: string): string {
+  if (!header.includes(name)) return header;
+  return header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== name && !pair.startsWith(`${name}=`))
+    .join('; ');
+}
+
+function splitHost(host: string): { hostname: string; port: string } {
+  const match = /^(.*?)(?::(\d+))?$/.exec(host);
+  return { hostname: match?.[1] ?? host, port: match?.[2] ?? '' };
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::' || host === 'localhost';
+}
