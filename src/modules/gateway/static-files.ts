@@ -1,67 +1,165 @@
+import { type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { LruMap } from '../../kernel/lru.ts';
 import { contextOf } from '../../web/context.ts';
-import { fileResponse } from '../../web/file-response.ts';
 import type { Fallback } from '../../web/module.ts';
-import { isBelow, type OpenedFile, type OpenFile, realPathOf, representFile } from '../../web/static-file.ts';
+import { isBelow, type OpenedFile, type OpenFile, realPathOf } from '../../web/static-file.ts';
+import { createStaticAsset, type StaticAsset } from './static-asset.ts';
+import { createCompress } from './static-compression.ts';
+import type { Coding } from './static-encodings.ts';
+import { createStaticMemory } from './static-memory.ts';
 import { decodeStaticPath } from './static-path.ts';
 
 export interface StaticFilesOptions {
   /** PUBLIC_DIR, absolute or relative to the working directory. It may be missing, and may appear later. */
   readonly root: string;
   readonly openFile: OpenFile;
+  /** What hot files and compressed ones may take. */
+  readonly memoryBytes?: number;
 }
 
 /** What a path means on disk. */
 type Target =
-  | { readonly kind: 'file'; readonly name: string; readonly file: OpenedFile }
+  | { readonly kind: 'file'; readonly location: string; readonly file: OpenedFile }
   /** A directory with an index page, asked for without its slash. */
   | { readonly kind: 'directory' };
+
+/** A file that was served, and what it looked like. */
+interface Known {
+  /** Below the root as it is written, links and all, so that a link that changes is noticed. */
+  readonly location: string;
+  readonly stats: Stats;
+  /** Size and time of change of the compressed files beside it. */
+  readonly siblings: Readonly<Record<string, readonly number[]>>;
+  readonly checkedAt: number;
+  readonly asset: StaticAsset;
+}
 
 /**
  * A site's own pages decide what they load; only being framed by strangers, plug-ins and a foreign base are ruled out.
  * Without a policy here the gate would set the one for API answers, under which no page works.
  */
-const SITE_POLICY = "base-uri 'self'; frame-ancestors 'self'; object-src 'none'";
+const HEADERS = { 'content-security-policy': "base-uri 'self'; frame-ancestors 'self'; object-src 'none'" };
 const INDEX = 'index.html';
+const SIBLINGS: readonly (readonly [Coding, string])[] = [
+  ['br', '.br'],
+  ['zstd', '.zst'],
+  ['gzip', '.gz'],
+];
+const DEFAULT_MEMORY_BYTES = 64 * 2 ** 20;
+const MAX_KNOWN = 4096;
+/** After so long everything about a file is looked at anew: compressed files beside it come and go without a trace on it. */
+const RECHECK_MS = 5_000;
+/** A compressed file that is older than its original by more than copying takes is one of an older original. */
+const SIBLING_LAG_MS = 2_000;
 
 /**
- * Serves the files below a directory for GET and HEAD: conditional requests, ranges, index pages. `has` tells whether
- * GET on a path (as sent, not decoded) would find a file or a directory's index.
+ * Serves the files below a directory for GET and HEAD: conditional requests, ranges, index pages, encodings. `has` tells whether
+ * GET on a path (as sent, not decoded) would find a file or a directory's index. What is known of a file holds as long as the file
+ * is the same one, unchanged; that is looked at for each request.
  */
-export function createStaticFiles({ root, openFile }: StaticFilesOptions) {
+export function createStaticFiles({ root, openFile, memoryBytes = DEFAULT_MEMORY_BYTES }: StaticFilesOptions) {
+  const memory = createStaticMemory(memoryBytes);
+  const compress = createCompress();
+  const known = new LruMap<string, Known>(MAX_KNOWN);
+
+  const openBelow = async (location: string, realRoot: string): Promise<OpenedFile | null> => {
+    const real = await realPathOf(location);
+    return real !== null && isBelow(real, realRoot) ? openFile(real) : null;
+  };
+
   const find = async (path: string): Promise<Target | null> => {
     const wanted = decodeStaticPath(path);
     const realRoot = wanted && (await realPathOf(root));
     if (!realRoot) return null;
-
-    const openInside = async (location: string): Promise<OpenedFile | null> => {
-      const real = await realPathOf(location);
-      return real !== null && isBelow(real, realRoot) ? openFile(real) : null;
-    };
-
-    const location = join(realRoot, ...wanted.segments);
+    const location = join(root, ...wanted.segments);
     if (!wanted.isDirectory) {
-      const file = await openInside(location);
-      if (file) return { kind: 'file', name: basename(location), file };
+      const file = await openBelow(location, realRoot);
+      if (file) return { kind: 'file', location, file };
     }
-    const index = await openInside(join(location, INDEX));
+    const indexLocation = join(location, INDEX);
+    const index = await openBelow(indexLocation, realRoot);
     if (!index) return null;
-    return wanted.isDirectory ? { kind: 'file', name: INDEX, file: index } : { kind: 'directory' };
+    return wanted.isDirectory ? { kind: 'file', location: indexLocation, file: index } : { kind: 'directory' };
+  };
+
+  const findSiblings = async (location: string, file: OpenedFile) => {
+    const realRoot = await realPathOf(root);
+    const found: Partial<Record<Coding, OpenedFile>> = {};
+    if (realRoot === null) return found;
+    for (const [coding, extension] of SIBLINGS) {
+      const sibling = await openBelow(location + extension, realRoot);
+      if (sibling && sibling.size > 0 && sibling.mtimeMs >= file.mtimeMs - SIBLING_LAG_MS) found[coding] = sibling;
+    }
+    return found;
+  };
+
+  /** The file as it is known, while it is still that file. */
+  const recall = (path: string): StaticAsset | null => {
+    const entry = known.get(path);
+    if (!entry) return null;
+    if (performance.now() - entry.checkedAt < RECHECK_MS && isSame(entry.stats, statOf(entry.location)))
+      return entry.asset;
+    entry.asset.forget();
+    known.delete(path);
+    return null;
+  };
+
+  const look = async (request: Request, path: string): Promise<Response | null> => {
+    const target = await find(path);
+    if (!target) return null;
+    if (target.kind === 'directory') return redirectToDirectory(request, path);
+    const { location, file } = target;
+    const stats = statOf(location);
+    const siblings = await findSiblings(location, file);
+    const before = known.get(path);
+    const sameBefore = before && isSame(before.stats, stats) && isDeepStrictEqual(before.siblings, stampsOf(siblings));
+    const asset =
+      sameBefore === true
+        ? before.asset
+        : createStaticAsset({ name: basename(location), file, siblings }, { memory, compress, headers: HEADERS });
+    if (!sameBefore) before?.asset.forget();
+    // Remembered only when nothing changed while it was looked at.
+    if (stats && stats.size === file.size && stats.mtimeMs === file.mtimeMs) {
+      known.set(path, { location, stats, siblings: stampsOf(siblings), checkedAt: performance.now(), asset });
+    } else known.delete(path);
+    return asset.respond(request);
   };
 
   return {
     route: 'static',
-    async handle(request: Request) {
+    handle(request: Request) {
       if (request.method !== 'GET' && request.method !== 'HEAD') return null;
       const { path } = contextOf(request);
-      const target = await find(path);
-      if (!target) return null;
-      return target.kind === 'directory'
-        ? redirectToDirectory(request, path)
-        : fileResponse(request, representFile(target.name, target.file, { 'content-security-policy': SITE_POLICY }));
+      return recall(path)?.respond(request) ?? look(request, path);
     },
     has: async (path: string) => (await find(path)) !== null,
   } satisfies Fallback;
+}
+
+function stampsOf(siblings: Readonly<Partial<Record<Coding, OpenedFile>>>): Known['siblings'] {
+  return Object.fromEntries(Object.entries(siblings).map(([coding, { size, mtimeMs }]) => [coding, [size, mtimeMs]]));
+}
+
+/** A look that costs microseconds: whatever is served was looked at a moment ago. */
+function statOf(location: string): Stats | null {
+  try {
+    return statSync(location, { throwIfNoEntry: false }) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function isSame(before: Stats, now: Stats | null): boolean {
+  return (
+    now !== null &&
+    now.mtimeMs === before.mtimeMs &&
+    now.size === before.size &&
+    now.ino === before.ino &&
+    now.dev === before.dev &&
+    now.ctimeMs === before.ctimeMs
+  );
 }
 
 /** The path passed `decodeStaticPath`, so it starts with one slash only and stays on this host. */

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { openStaticFile } from '../../../src/drivers/static-files.ts';
+import { type Coding, isCompressible, preferredCodings } from '../../../src/modules/gateway/static-encodings.ts';
+import { createStaticFiles } from '../../../src/modules/gateway/static-files.ts';
+import { createStaticMemory, type Holder } from '../../../src/modules/gateway/static-memory.ts';
+import { requestFor } from './request.ts';
+
+describe('which encoding a client gets (RFC 9110 §12.5.3)', () => {
+  const all: readonly Coding[] = ['br', 'zstd', 'gzip'];
+  const cases: [field: string | null, offered: readonly Coding[], preferred: Coding[]][] = [
+    [null, all, []],
+    ['', all, []],
+    ['gzip', all, ['gzip']],
+    ['GZIP, Br', all, ['br', 'gzip']],
+    ['gzip, deflate, br, zstd', all, ['br', 'zstd', 'gzip']],
+    ['gzip;q=1.0, br;q=0.5', all, ['gzip', 'br']],
+    ['br;q=0, gzip', all, ['gzip']],
+    ['br;q=0.000', all, []],
+    ['*', all, ['br', 'zstd', 'gzip']],
+    ['*;q=0.5, gzip', all, ['gzip', 'br', 'zstd']],
+    ['br, *;q=0', all, ['br']],
+    ['identity, gzip;q=0.5', all, []],
+    ['identity;q=0.3, gzip;q=0.5', all, ['gzip']],
+    ['identity;q=0', all, []],
+    ['x-gzip', all, ['gzip']],
+    ['br', ['gzip'], []],
+    ['br;q=nonsense', all, ['br']],
+    ['deflate, compress', all, []],
+    ['gzip'.padEnd(5000, ' ,'), all, []],
+  ];
+  test.each(cases)('%p', (field, offered, preferred) => {
+    expect(preferredCodings(field, offered)).toEqual(preferred);
+  });
+
+  test.each([
+    ['text/html; charset=utf-8', true],
+    ['text/javascript; charset=utf-8', true],
+    ['application/json', true],
+    ['image/svg+xml', true],
+    ['application/wasm', true],
+    ['image/png', false],
+    ['font/woff2', false],
+    ['video/mp4', false],
+    ['application/zip', false],
+    ['application/octet-stream', false],
+  ])('%s is worth compressing: %p', (type, expected) => expect(isCompressible(type)).toBe(expected));
+});
+
+describe('public files', () => {
+  let folder: string;
+  let root: string;
+  let files: ReturnType<typeof createStaticFiles>;
+  const text = 'body { color: red } /* again */\n'.repeat(500);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'bunkhouse-encodings-'));
+    root = join(folder, 'public');
+    await mkdir(root);
+    files = createStaticFiles({ root, openFile: openStaticFile });
+    await writeFile(join(root, 'site.css'), text);
+    await writeFile(join(root, 'tiny.css'), 'a{}');
+    await writeFile(join(root, 'noise.txt'), crypto.getRandomValues(new Uint8Array(8192)));
+    await writeFile(join(root, 'photo.png'), text);
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const get = async (
+    path: string,
+    acceptEncoding: string | null,
+    headers: Record<string, string> = {},
+    method = 'GET',
+  ) => {
+    const sent = acceptEncoding === null ? headers : { ...headers, 'accept-encoding': acceptEncoding };
+    const response = await files.handle(requestFor(path, { method, headers: sent }));
+    if (!response) throw new Error('no answer');
+    return response;
+  };
+  const unpackers = { br: brotliDecompressSync, zstd: zstdDecompressSync, gzip: gunzipSync };
+
+  test.each(['br', 'zstd', 'gzip'] as const)(
+    'are sent as %s to who takes it, with a tag of its own',
+    async (coding) => {
+      for (let round = 0; round < 2; round++) {
+        const response = await get('/site.css', coding);
+        const { headers } = response;
+        expect([headers.get('content-encoding'), headers.get('vary')]).toEqual([coding, 'Accept-Encoding']);
+        expect(headers.get('content-type')).toBe('text/css; charset=utf-8');
+        expect(headers.get('etag')).toEndWith(`-${coding}"`);
+        const packed = new Uint8Array(await response.arrayBuffer());
+        expect(packed.byteLength).toBeLessThan(text.length / 10);
+        expect(unpackers[coding](packed).toString()).toBe(text);
+        const again = await get('/site.css', coding, { 'if-none-match': headers.get('etag') ?? '' });
+        expect([again.status, again.headers.get('vary')]).toEqual([304, 'Accept-Encoding']);
+        const head = await get('/site.css', coding, {}, 'HEAD');
+        expect(head.headers.get('content-length')).toBe(String(packed.byteLength));
+      }
+    },
+  );
+
+  test('are compressed once for many who ask at the same time', async () => {
+    await writeFile(join(root, 'busy.css'), text);
+    const all = await Promise.all(Array.from({ length: 200 }, () => get('/busy.css', 'br')));
+    expect(new Set(all.map(({ headers }) => headers.get('content-encoding')))).toEqual(new Set(['br']));
+  });
+
+  test.each([
+    ['/tiny.css', null],
+    ['/noise.txt', 'Accept-Encoding'],
+    ['/photo.png', null],
+  ])('that would not get smaller are sent as they are: %s', async (path, vary) => {
+    for (let round = 0; round < 2; round++) {
+      const { headers } = await get(path, 'br, gzip');
+      expect([headers.get('content-encoding'), headers.get('vary')]).toEqual([null, vary]);
+    }
+  });
+
+  test('give parts of the plain file, whatever else is accepted', async () => {
+    const part = await get('/site.css', 'br', { range: 'bytes=0-3' });
+    expect([part.status, part.headers.get('content-encoding'), await part.text()]).toEqual([206, null, 'body']);
+    expect(part.headers.get('vary')).toBe('Accept-Encoding');
+  });
+
+  test('that lie beside it compressed already are sent as they lie, unless they are older', async () => {
+    await writeFile(join(root, 'built.js'), text);
+    await writeFile(join(root, 'built.js.br'), 'made by the build');
+    await writeFile(join(root, 'built.js.gz'), 'made by an older build');
+    const longAgo = new Date(Date.now() - 3_600_000);
+    await utimes(join(root, 'built.js.gz'), longAgo, longAgo);
+    expect(await (await get('/built.js', 'br')).text()).toBe('made by the build');
+    expect(gunzipSync(await (await get('/built.js', 'gzip')).arrayBuffer()).toString()).toBe(text);
+    expect((await get('/built.js', 'br')).headers.get('content-encoding')).toBe('br');
+    expect((await get('/built.js', null)).headers.get('vary')).toBe('Accept-Encoding');
+  });
+
+  test('that lie beside it and lead out of the folder are not sent', async () => {
+    await writeFile(join(folder, 'secret'), 'SECRET');
+    await writeFile(join(root, 'page.html'), text);
+    await symlink(join(folder, 'secret'), join(root, 'page.html.br'));
+    const response = await get('/page.html', 'br');
+    expect(brotliDecompressSync(await response.arrayBuffer()).toString()).toBe(text);
+  });
+
+  test('are the new ones at once when they change, also by a link that changes or a file that goes', async () => {
+    const path = join(root, 'changing.css');
+    const read = async () => {
+      const response = await get('/changing.css', 'br');
+      return brotliDecompressSync(await response.arrayBuffer())
+        .toString()
+        .slice(0, 3);
+    };
+    for (const version of ['one', 'two']) {
+      await writeFile(path, version.repeat(1000));
+      for (let round = 0; round < 3; round++) expect(await read()).toBe(version);
+    }
+    await writeFile(join(root, 'next.css'), 'new'.repeat(1000));
+    await rename(join(root, 'next.css'), path);
+    expect(await read()).toBe('new');
+    await rm(path);
+    await symlink('site.css', path);
+    expect(await read()).toBe('bod');
+    await rm(path);
+    await symlink(join(folder, 'secret'), path);
+    expect(await files.handle(requestFor('/changing.css'))).toBeNull();
+    await rm(path);
+    expect(await files.handle(requestFor('/changing.css'))).toBeNull();
+  });
+});
+
+describe('memory for hot files', () => {
+  const holder = (): Holder => ({ bytes: null, isMarked: false });
+
+  test('stays within its bound, and what is used stays longest', () => {
+    const memory = createStaticMemory(8000);
+    const hot = holder();
+    memory.hold(hot, new Uint8Array(1000));
+    const others = Array.from({ length: 50 }, holder);
+    for (const other of others) {
+      hot.isMarked = true;
+      expect(memory.hold(other, new Uint8Array(1000))).toBe(true);
+      expect(memory.size).toBeLessThanOrEqual(8000);
+    }
+    expect(hot.bytes).not.toBeNull();
+    expect(others.filter(({ bytes }) => bytes).length).toBe(7);
+  });
+
+  test('takes nothing that would fill most of it, and counts what is put anew once', () => {
+    const memory = createStaticMemory(8000);
+    expect(memory.hold(holder(), new Uint8Array(1001))).toBe(false);
+    const one = holder();
+    memory.hold(one, new Uint8Array(1000));
+    memory.hold(one, new Uint8Array(500));
+    expect(memory.size).toBe(500);
+    memory.release(one);
+    expect([memory.size, one.bytes]).toEqual([0, null]);
+  });
+});
