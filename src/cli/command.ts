@@ -10,7 +10,7 @@ export interface Command {
 
 /** What the person did cannot work; the message says why, in one line. */
 export class CommandError extends Error {
-  override readonly name = 'CommandError';
+  override readonly name: string = 'CommandError';
 }
 
 /** Prints a list: lines for people, or JSON. */

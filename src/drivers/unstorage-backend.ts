@@ -50,6 +50,14 @@ async function loadDriver({ driver, address, options, onFault }: CacheBackendOpt
     mkdirSync(base, { recursive: true, mode: 0o700 });
     return fsDriver({ base });
   }
-  const module = (await import(builtinDrivers[driver as BuiltinDriverName])) as { default: (given: object) => Driver };
-  return module.default(options);
+  try {
+    const module = (await import(builtinDrivers[driver as BuiltinDriverName])) as {
+      default: (given: object) => Driver;
+    };
+    return module.default(options);
+  } catch (error) {
+    const missing = /Cannot find (?:package|module) '([^']+)'/.exec(String(error))?.[1];
+    const reason = missing === undefined ? 'its options are not right' : `it needs the package ${missing}`;
+    throw new Error(`the cache driver ${driver} cannot be opened: ${reason}`, { cause: error });
+  }
 }

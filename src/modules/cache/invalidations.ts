@@ -1,6 +1,6 @@
 import type { Clock } from '../../ports/clock.ts';
 
-/** What a purge is aimed at: a tag, one key, keys that begin alike, or everything in a space (`*` for every space). */
+/** What a purge is aimed at: a tag, one key, keys that begin alike, or everything. `*` is every space, but not for a single key. */
 export type Target =
   | { readonly kind: 'tag'; readonly name: string }
   | { readonly kind: 'key' | 'prefix'; readonly space: string; readonly name: string }
@@ -158,7 +158,9 @@ export function createInvalidations(clock: Clock): Invalidations {
         consider(records.get(EVERYTHING));
         consider(records.get(`a${space}`));
         for (const name of tags) consider(records.get(`t${name}`));
-        for (const [prefix, times] of prefixes.get(space) ?? []) if (key.startsWith(prefix)) consider(times);
+        for (const of of [space, EVERY_SPACE]) {
+          for (const [prefix, times] of prefixes.get(of) ?? []) if (key.startsWith(prefix)) consider(times);
+        }
       }
       return hardAt >= begunAt ? 'hard' : softAt >= begunAt ? 'soft' : 'valid';
     },
@@ -175,8 +177,8 @@ export function createInvalidations(clock: Clock): Invalidations {
   };
 }
 
-/** The note that concerns every space. */
-const EVERYTHING = 'a*';
+const EVERY_SPACE = '*';
+const EVERYTHING = `a${EVERY_SPACE}`;
 
 function idOf(target: Target): string {
   if (target.kind === 'tag') return `t${target.name}`;

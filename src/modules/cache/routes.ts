@@ -183,8 +183,11 @@ export function cacheRoutes(service: CacheService) {
     )
     .put(
       '/api/cache/entries/:key',
-      async ({ params: { key }, body: { value, ttl = DEFAULT_TTL, tags: given = [] } }) =>
-        toWire(await service.put(key, { value, ttl, tags: given })),
+      async ({ params: { key }, body: { value, ttl = DEFAULT_TTL, tags: given = [] } }) => {
+        // Of a property that may be anything the schema does not say that it must be there.
+        if (value === undefined) throw invalid('/value', 'is needed');
+        return toWire(await service.put(key, { value, ttl, tags: given }));
+      },
       {
         admin: true,
         params: t.Object({ key: Key }),
@@ -264,9 +267,11 @@ function requireTarget<Order extends { keys?: unknown; tags?: unknown; prefix?: 
   order: Order,
 ) {
   if (order.keys || order.tags || order.prefix !== undefined || order.all) return order;
-  throw requestProblems.create('invalid', {
-    faults: [{ pointer: '', detail: 'names none of keys, tags, prefix, all' }],
-  });
+  throw invalid('', 'names none of keys, tags, prefix, all');
+}
+
+function invalid(pointer: string, detail: string) {
+  return requestProblems.create('invalid', { faults: [{ pointer, detail }] });
 }
 
 /** @throws AppError for what is no header. */
@@ -274,6 +279,6 @@ function toHeaders(given: Readonly<Record<string, string>>): Headers {
   try {
     return new Headers(given);
   } catch {
-    throw requestProblems.create('invalid', { faults: [{ pointer: '/headers', detail: 'are no HTTP headers' }] });
+    throw invalid('/headers', 'are no HTTP headers');
   }
 }

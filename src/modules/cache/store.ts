@@ -206,10 +206,11 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 const no = Promise.resolve(false);
 
 function toTargets({ keys = [], tags = [], prefix, all, spaces }: PurgeOrder, names: readonly string[]): Target[] {
+  const scopes = spaces ?? ['*'];
   return [
     ...names.flatMap((space) => keys.map((name): Target => ({ kind: 'key', space, name }))),
     ...tags.map((name): Target => ({ kind: 'tag', name })),
-    ...(prefix === undefined ? [] : names.map((space): Target => ({ kind: 'prefix', space, name: prefix }))),
-    ...(all ? (spaces ?? ['*']).map((space): Target => ({ kind: 'all', space })) : []),
+    ...(prefix === undefined ? [] : scopes.map((space): Target => ({ kind: 'prefix', space, name: prefix }))),
+    ...(all ? scopes.map((space): Target => ({ kind: 'all', space })) : []),
   ];
 }

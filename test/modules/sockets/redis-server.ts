@@ -9,6 +9,9 @@ export interface TestRedis {
   /** Ends it at once, with all it knew. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** Stops its process where it stands: connections stay and nothing is answered. */
+  sleep(): void;
+  wake(): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -49,6 +52,8 @@ export async function startRedis(): Promise<TestRedis> {
     url,
     kill,
     start,
+    sleep: () => child?.kill('SIGSTOP'),
+    wake: () => child?.kill('SIGCONT'),
     async [Symbol.asyncDispose]() {
       await kill();
       await rm(directory, { recursive: true, force: true });
