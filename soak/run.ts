@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Soak } from './soak.ts';
 import { sockets } from './sockets/index.ts';
-import { uploads } from './uploads/index.ts';
+import { uploads, uploadsToS3 } from './uploads/index.ts';
 
-const SOAKS: readonly Soak[] = [sockets, uploads];
+const SOAKS: readonly Soak[] = [sockets, uploads, uploadsToS3];
 const USAGE = `bun run soak <name> [--seconds N] [--size N] [--log FILE]
 
 soaks:

@@ -3,54 +3,82 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PART_BYTES } from '../../src/drivers/s3-pieces.ts';
 import { createClient, register } from '../../test/support/client.ts';
+import { s3Settings } from '../../test/support/s3-settings.ts';
+import { startS3StubProcess } from '../../test/support/s3-stub-process.ts';
 import { startServer, type TestServer } from '../../test/support/server.ts';
 import { uploadByTus } from '../../test/support/tus-upload.ts';
 import type { Soak, SoakRun } from '../soak.ts';
-import { type Relay, startRelay } from './relay.ts';
+import { startRelay } from './relay.ts';
 
 const MiB = 2 ** 20;
 /** The whole takes at least so long, so that every strike falls in the middle. */
 const MIN_SECONDS = 12;
 /** A large upload meets five crashes and a move, a small one two. */
 const LARGE_MIB = 512;
-/** What may be under way when a server dies: not yet written there, and in the buffers of two connections on the way. */
-const WINDOW_BYTES = 32 * MiB;
+/** What may be under way in the buffers of two connections, and not yet written to a disk. */
+const DISK_WINDOW_BYTES = 32 * MiB;
+/** The same where only whole parts count: one being filled and those being sent. */
+const S3_WINDOW_BYTES = DISK_WINDOW_BYTES + 4 * PART_BYTES;
+
+const common = { seconds: 600, size: 1024, unit: 'MiB' } as const;
 
 /** One upload that outlives the servers which take it. */
 export const uploads: Soak = {
+  ...common,
   name: 'uploads',
   summary: 'one upload by tus-js-client while the server is killed and moved to another process',
-  seconds: 600,
-  size: 1024,
-  unit: 'MiB',
+  run: (run) => withServers(run, {}, DISK_WINDOW_BYTES),
+};
+
+export const uploadsToS3: Soak = {
+  ...common,
+  name: 'uploads-s3',
+  summary: 'the same, with files in S3',
   async run(run) {
-    const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-soak-'));
-    const relay = await startRelay((run.size * MiB) / MIN_SECONDS);
-    const servers: TestServer[] = [];
+    const bucket = await startS3StubProcess();
     try {
-      return await uploadThrough(run, folder, relay, servers);
+      return await withServers(run, s3Settings(bucket), S3_WINDOW_BYTES);
     } finally {
-      for (const server of servers) await server.kill();
-      await relay.close();
-      await servers[0]?.[Symbol.asyncDispose]();
-      await rm(folder, { recursive: true, force: true });
+      await bucket.stop();
     }
   },
 };
 
-async function uploadThrough(run: SoakRun, folder: string, relay: Relay, servers: TestServer[]) {
-  const path = join(folder, 'content');
-  const size = run.size * MiB;
-  const sha256 = await fill(path, size);
-  const env = { PORT: '0', LOG_LEVEL: 'warn', USER_QUOTA: '0', RATE_LIMIT: 'off' };
+type Environment = Readonly<Record<string, string>>;
+
+async function withServers(run: SoakRun, storage: Environment, windowBytes: number) {
+  const folder = await mkdtemp(join(tmpdir(), 'bunkhouse-soak-'));
+  const relay = await startRelay((run.size * MiB) / MIN_SECONDS);
+  const servers: TestServer[] = [];
+  const env = { PORT: '0', LOG_LEVEL: 'warn', USER_QUOTA: '0', RATE_LIMIT: 'off', ...storage };
   const start = async (dataDir?: string) => {
     const server = await startServer({ env, ...(dataDir ? { dataDir } : {}) });
     servers.push(server);
+    relay.pointTo(Number(new URL(server.url).port));
     return server;
   };
+  try {
+    return await uploadThrough(run, join(folder, 'content'), relay.url, start, windowBytes);
+  } finally {
+    for (const server of servers) await server.kill();
+    await relay.close();
+    await servers[0]?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function uploadThrough(
+  run: SoakRun,
+  path: string,
+  url: string,
+  start: (dataDir?: string) => Promise<TestServer>,
+  windowBytes: number,
+) {
+  const size = run.size * MiB;
+  const sha256 = await fill(path, size);
   let server = await start();
-  relay.pointTo(Number(new URL(server.url).port));
   const { access_token: token } = await register(createClient(server.url), 'soak@example.org');
   run.log('the server is there', { size, sha256 });
 
@@ -69,11 +97,10 @@ async function uploadThrough(run: SoakRun, folder: string, relay: Relay, servers
     run.log(kind === 'move' ? 'moving to another process' : 'killing', { sent });
     if (kind === 'kill') await server.kill();
     server = await start(server.dataDir);
-    relay.pointTo(Number(new URL(server.url).port));
   };
 
   const startedAt = performance.now();
-  const { fileId } = await uploadByTus(`${relay.url}/api/uploads`, token, createReadStream(path), {
+  const { fileId } = await uploadByTus(`${url}/api/uploads`, token, createReadStream(path), {
     metadata: { filename: 'soak' },
     retryDelays: Array.from({ length: 100 }, () => 200),
     onProgress(bytes) {
@@ -88,13 +115,13 @@ async function uploadThrough(run: SoakRun, folder: string, relay: Relay, servers
       const again = sent - offset;
       mostAgain = Math.max(mostAgain, again);
       run.log('going on', { offset, again });
-      if (again > WINDOW_BYTES) run.fail('no byte is sent again but those under way', { again });
+      if (again > windowBytes) run.fail('no byte is sent again but those under way', { again });
     },
   });
   await striking;
   const seconds = (performance.now() - startedAt) / 1000;
 
-  const found = await download(`${relay.url}/api/files/${fileId}/content`, token);
+  const found = await download(`${url}/api/files/${fileId}/content`, token);
   if (found.sha256 !== sha256 || found.size !== size) run.fail('the file is what was sent', found);
   if (resumed < strikes.length) run.fail('every crash was met in the middle', { struck, resumed });
   return { kills, moves: 1, mostAgain, uploadSeconds: Math.round(seconds) };
