@@ -179,7 +179,12 @@ export async function createServer(config: Config): Promise<Server> {
     clock,
     events,
     log,
-    limits: { maxFileBytes: config.uploadMaxSize, userQuotaBytes: config.userQuota },
+    limits: {
+      maxFileBytes: config.uploadMaxSize,
+      userQuotaBytes: config.userQuota,
+      userMaxFiles: config.userMaxFiles,
+      types: config.uploadTypes ?? [],
+    },
     tus: {
       resumable: storage.resumable,
       holder: ownGlobalIdentity,
@@ -187,6 +192,9 @@ export async function createServer(config: Config): Promise<Server> {
       basePath: () => new URL(publicUrl()).pathname.replace(/\/$/, ''),
     },
     images,
+    redirectsDownloads: config.s3Redirect === 'on',
+    linkKey: keys('file-link'),
+    publicUrl,
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });

@@ -178,6 +178,25 @@ export const SETTINGS = {
     default: '50GiB',
     description: 'What one user may keep in all; 0 for no limit.',
   }),
+  userMaxFiles: integer({
+    env: 'USER_MAX_FILES',
+    min: 0,
+    max: 1_000_000_000,
+    default: '0',
+    description: 'How many files one user may keep; 0 for no limit.',
+  }),
+  uploadTypes: list({
+    env: 'UPLOAD_TYPES',
+    item: readMediaRange,
+    description:
+      'Types of content that are accepted, such as `image/*,application/pdf`, judged by the bytes. Default: any.',
+  }),
+  s3Redirect: oneOf({
+    env: 'S3_REDIRECT',
+    choices: ['on', 'off'],
+    default: 'off',
+    description: 'Downloads of files in S3 are redirected to a presigned URL of the bucket, good for five minutes.',
+  }),
   bodyMaxSize: size({ env: 'BODY_MAX_SIZE', default: '1MiB', description: 'Largest JSON or form body.' }),
   redisUrl: text({
     env: 'REDIS_URL',
@@ -336,6 +355,13 @@ function readTrust(value: string) {
   const range = parseAddressRange(value);
   if (!range) throw new ValueFault('must be none, fly, or a comma list of addresses or CIDR ranges');
   return range;
+}
+
+function readMediaRange(value: string): string {
+  if (!/^[\w.+-]+\/(?:\*|[\w.+-]+)$/.test(value)) {
+    throw new ValueFault('must be a comma list of media types such as image/*,application/pdf');
+  }
+  return value.toLowerCase();
 }
 
 function readOrigin(value: string): string {

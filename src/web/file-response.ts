@@ -14,6 +14,8 @@ export interface Representation {
   readonly etag: string;
   /** Milliseconds since the epoch. */
   readonly lastModified: number;
+  /** Ranges are ignored: it is sent in one answer or not at all. */
+  readonly isWhole?: boolean;
   /** Further headers of the answer, by lower-case name: `content-disposition`, `cache-control`, … */
   readonly headers?: Readonly<Record<string, string>>;
   /** Opens the bytes, or an inclusive range of them; called once for each part that is sent, never for HEAD or 304. */
@@ -51,7 +53,7 @@ export async function fileResponse(request: Request, file: Representation): Prom
     ...file.headers,
     etag: file.etag,
     'last-modified': toHttpDate(file.lastModified),
-    'accept-ranges': 'bytes',
+    'accept-ranges': file.isWhole ? 'none' : 'bytes',
   };
   if (verdict === 'not-modified') return new Response(null, { status: 304, headers: notModified(headers) });
 
@@ -61,7 +63,8 @@ export async function fileResponse(request: Request, file: Representation): Prom
 
   const rangeHeader = request.headers.get('range');
   // Only GET has ranges (§14.2).
-  const isRanged = rangeHeader !== null && request.method === 'GET' && isRangeCurrent(request.headers, file);
+  const isRanged =
+    rangeHeader !== null && !file.isWhole && request.method === 'GET' && isRangeCurrent(request.headers, file);
   const wanted = isRanged ? parseRange(rangeHeader, file.size) : null;
   switch (wanted?.kind) {
     case 'unsatisfiable':

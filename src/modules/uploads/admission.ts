@@ -134,6 +134,11 @@ export function createAdmission(options: AdmissionOptions): {
         }
         const addedBytes = pairs.reduce((sum, { wanted, current }) => sum + wanted.size - (current?.size ?? 0), 0);
         await quota.settle(tx, ownerId, addedBytes, reservationId);
+        const newCount = pairs.filter(({ current }) => !current).length;
+        if (limits.userMaxFiles > 0 && newCount > 0) {
+          const keptCount = await fileStore.countOf(tx, ownerId);
+          if (keptCount + newCount > limits.userMaxFiles) throw uploadProblems.create('too-many-files');
+        }
         const admitted: AdmittedFile[] = [];
         for (const { wanted, current } of pairs) {
           admitted.push(await (current ? replace(tx, current, wanted) : make(tx, request, wanted)));
@@ -167,9 +172,7 @@ export function createAdmission(options: AdmissionOptions): {
     const { ownerId, files, visibility } = request;
     let admitted: readonly AdmittedFile[] | null = null;
     try {
-      for (const { size } of files) {
-        if (limits.maxFileBytes > 0 && size > limits.maxFileBytes) throw uploadProblems.create('too-large');
-      }
+      for (const file of files) assertAllowed(file, limits);
       await hook.run({ ownerId, visibility, files: files.map(candidate) }, async () => {
         admitted = await record(request);
       });
@@ -194,6 +197,14 @@ export function createAdmission(options: AdmissionOptions): {
   };
 
   return { admit, abandon };
+}
+
+function assertAllowed({ size, type }: NewFile, { maxFileBytes, types }: UploadLimits): void {
+  if (maxFileBytes > 0 && size > maxFileBytes) throw uploadProblems.create('too-large');
+  const essence = type.split(';', 1)[0] as string;
+  const isListed = (range: string) =>
+    range.endsWith('/*') ? essence.startsWith(range.slice(0, -1)) : essence === range;
+  if (types.length > 0 && !types.some(isListed)) throw uploadProblems.create('type-not-allowed');
 }
 
 /** Pictures get theirs soon; what is no picture never does. */

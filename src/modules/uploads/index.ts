@@ -8,8 +8,11 @@ import type { ObjectStore } from '../../ports/object-store.ts';
 import type { ResumableStore } from '../../ports/resumable-store.ts';
 import type { Module } from '../../web/module.ts';
 import type { AdmissionHook } from './admission.ts';
+import { contentRoutes } from './content-routes.ts';
 import { STALL_MS } from './incoming.ts';
 import type { UploadLimits } from './intake.ts';
+import { linkRoutes } from './link-routes.ts';
+import { createLinks } from './links.ts';
 import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
@@ -29,6 +32,12 @@ export interface UploadsOptions {
   readonly limits: UploadLimits;
   readonly tus: TusOptions;
   readonly images: Images;
+  /** Downloads are sent to the store, where it can be reached by clients. */
+  readonly redirectsDownloads: boolean;
+  /** Signs links to files. */
+  readonly linkKey: Uint8Array;
+  /** Where clients reach this server, without a slash at the end. */
+  readonly publicUrl: () => string;
 }
 
 /** Resumable uploads. */
@@ -54,12 +63,15 @@ export function createUploads(options: UploadsOptions) {
   const stopping = new AbortController();
   const sweep = async (): Promise<void> => {
     await service.quota.sweep(database);
+    await links.sweep();
     await resumable.sweep(stopping.signal);
   };
   const reaper = createReaper({ database, store, log, sweep });
   const admission: AdmissionHook = createHook();
   const service = createUploadService({ ...options, admission, onDoomed: reaper.wake });
   const thumbhashes = createThumbhashes({ database, variants: service.variants, log });
+  const { getOwned } = service;
+  const links = createLinks({ database, clock, key: options.linkKey, publicUrl: options.publicUrl, getOwned });
   const resumable = createResumableService({
     database,
     store,
@@ -77,6 +89,8 @@ export function createUploads(options: UploadsOptions) {
     name: 'uploads',
     routes: [
       uploadRoutes(service),
+      contentRoutes({ service, links }),
+      linkRoutes(links),
       tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs }),
     ],
     async start() {

@@ -5,12 +5,16 @@ import { tapHead } from './incoming.ts';
 import { uploadProblems } from './problems.ts';
 import { SNIFF_BYTES, sniffType } from './sniff.ts';
 
-/** Limits in bytes; 0 for none. */
+/** What may be kept; 0 for no limit. */
 export interface UploadLimits {
-  /** Of one file. */
+  /** Bytes of one file. */
   readonly maxFileBytes: number;
-  /** Of all files of one user. */
+  /** Bytes of all files of one user. */
   readonly userQuotaBytes: number;
+  /** Files of one user. */
+  readonly userMaxFiles: number;
+  /** Media types or ranges (`image/*`); none allows all. */
+  readonly types: readonly string[];
 }
 
 /** Bytes that lie safe in the object store and that no row names yet. */

@@ -40,6 +40,31 @@ export const uploadProblems = defineProblems('uploads', {
     title: 'Image too large',
     detail: 'Decoding this image costs more than it is worth: it has too many pixels or bytes.',
   },
+  'invalid-link': {
+    status: 403,
+    title: 'Invalid link',
+    detail: 'This server did not make that link, not for this use, or has changed its secret since. Ask for a new one.',
+  },
+  'link-over': {
+    status: 410,
+    title: 'Link no longer good',
+    detail: 'The link has expired, was revoked, or was for one use and has been used. Ask for a new one.',
+  },
+  'too-many-links': {
+    status: 409,
+    title: 'Too many links',
+    detail: 'A file has at most 1000 links. Revoke some that are no longer needed.',
+  },
+  'too-many-files': {
+    status: 413,
+    title: 'Too many files',
+    detail: 'You keep as many files as this server allows. Delete some that you no longer need.',
+  },
+  'type-not-allowed': {
+    status: 415,
+    title: 'Type not allowed',
+    detail: 'This server does not keep content of that type. The type is judged by the content, not by its name.',
+  },
   refused: {
     status: 422,
     title: 'File refused',

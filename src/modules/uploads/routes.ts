@@ -1,67 +1,35 @@
-import { Elysia, type Static, t } from 'elysia';
-import { isUuid, toBase64Url } from '../../kernel/ids.ts';
-import { accessProblems, requestProblems } from '../../kernel/problems.ts';
-import { contextOf } from '../../web/context.ts';
+import { Elysia, t } from 'elysia';
 import { guard } from '../../web/guard.ts';
 import {
   BINARY,
-  binaryResponse,
   jsonResponse,
   ListQuery,
   listOf,
   multipartBody,
   OPTIONAL_SIGN_IN,
   Problem,
-  problemResponse,
   rawBody,
 } from '../../web/schemas.ts';
 import { JsonAnswer } from '../../web/security-headers.ts';
+import { fromCursor, toCursor } from './cursor.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
-import { ImageQuery, toRecipe } from './image-query.ts';
-import { uploadProblems } from './problems.ts';
+import { createGetReadable } from './readable.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
 import type { UploadService } from './service.ts';
-import { serveFile, servePicture } from './serving.ts';
 import type { FileRecord } from './store.ts';
 
 const tags = ['files'];
 const FileId = t.Object({ id: t.String({ description: 'Id of the file.' }) });
-const Download = t.Object({
-  download: t.Optional(t.Literal('1', { description: 'Offers the file for saving, whatever its type.' })),
-});
 const uploadFailures = { 408: Problem, 413: Problem, 507: Problem };
 const DEFAULT_LIMIT = 50;
 
 /** Files of signed-in people, and public files for everybody. */
 export function uploadRoutes(service: UploadService) {
-  /** A missing file and one that is not for this caller look alike. */
-  const getReadable = (request: Request, id: string): FileRecord | Promise<FileRecord> => {
-    const { caller, credentialFault } = contextOf(request);
-    const existing = (file: FileRecord | null): FileRecord => {
-      if (file) return file;
-      throw caller ? uploadProblems.create('not-found') : (credentialFault ?? accessProblems.create('required'));
-    };
-    const file = service.findReadable(caller, id);
-    return file instanceof Promise ? file.then(existing) : existing(file);
-  };
+  const getReadable = createGetReadable(service);
   const describe = (request: Request, id: string) => {
     const file = getReadable(request, id);
     return file instanceof Promise ? file.then(toAnswer) : toAnswer(file);
   };
-  const sendContent = async (request: Request, id: string, isDownload: boolean) => {
-    const file = await getReadable(request, id);
-    return serveFile(request, file, isDownload, (range) => service.open(file, range));
-  };
-
-  const sendPicture = async (request: Request, id: string, query: Static<typeof ImageQuery>) => {
-    const file = await getReadable(request, id);
-    const recipe = toRecipe(query, file.type, request.headers.get('accept'));
-    const picture = await service.variants.get(file, recipe);
-    return servePicture(request, file, picture, query.format === undefined, (range) =>
-      service.variants.open(picture, range),
-    );
-  };
-
   return new Elysia({ name: 'uploads', prefix: '/api/files' })
     .use(guard)
     .post(
@@ -171,65 +139,9 @@ export function uploadRoutes(service: UploadService) {
         response: { 204: t.Void({ description: 'It is gone.' }), 404: Problem },
         detail: { tags, operationId: 'deleteFile', summary: 'Delete a file' },
       },
-    )
-    .get(
-      '/:id/content',
-      ({ request, params: { id }, query: { download } }) => sendContent(request, id, download === '1'),
-      {
-        anyone: true,
-        params: FileId,
-        query: Download,
-        detail: {
-          tags,
-          operationId: 'downloadFile',
-          security: OPTIONAL_SIGN_IN,
-          summary: 'Download a file',
-          description:
-            'Understands HEAD, Range, If-Range and the preconditions of RFC 9110. Public files need no sign-in.',
-          responses: {
-            200: binaryResponse('The content.'),
-            206: binaryResponse('The ranges that were asked for.'),
-            304: { description: 'The content is the one you have.' },
-          },
-        },
-      },
-    )
-    .get('/:id/image', ({ request, params: { id }, query }) => sendPicture(request, id, query), {
-      anyone: true,
-      params: FileId,
-      query: ImageQuery,
-      detail: {
-        tags,
-        operationId: 'showFileAsImage',
-        security: OPTIONAL_SIGN_IN,
-        summary: 'Show an image in another size or format',
-        description:
-          'Made at the first request and kept. Nothing is enlarged; sides are rounded up to steps and are at most 2560. ' +
-          '`fit`: all of it `inside` the box, or `cover` the box and be cut at the centre, or `fill` it and be stretched. ' +
-          'Without `format` the Accept header decides. EXIF rotation is applied and all metadata removed.',
-        responses: {
-          200: binaryResponse('The picture.'),
-          206: binaryResponse('The ranges that were asked for.'),
-          304: { description: 'The picture is the one you have.' },
-          503: problemResponse('Too many pictures are wished for at once.'),
-        },
-      },
-    });
+    );
 }
 
 function toAnswer(file: FileRecord): JsonAnswer {
   return new JsonAnswer(toFile(file));
-}
-
-/** Where a list goes on: the last id, so that new files do not shift the pages. */
-function toCursor(id: string): string {
-  return toBase64Url(new TextEncoder().encode(id));
-}
-
-function fromCursor(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (isUuid(id)) return id;
-  throw requestProblems.create('invalid', {
-    faults: [{ pointer: '/query/cursor', detail: 'Expected a nextCursor of this list' }],
-  });
 }

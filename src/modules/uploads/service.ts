@@ -25,6 +25,8 @@ export interface UploadServiceOptions {
   readonly log: Logger;
   readonly limits: UploadLimits;
   readonly images: Images;
+  /** Downloads are sent to the store, where it can be reached by clients. */
+  readonly redirectsDownloads: boolean;
   readonly admission: AdmissionHook;
   /** Called after rows have let go of their objects. */
   readonly onDoomed: () => void;
@@ -94,6 +96,9 @@ export function createUploadService(options: UploadServiceOptions) {
   return {
     admit,
     quota,
+    getOwned,
+    /** Where clients are sent for content, when they are. */
+    directDownloads: options.redirectsDownloads ? (store.direct ?? null) : null,
     variants: createVariants({ ...options, abandon }),
 
     /**
@@ -166,6 +171,9 @@ export function createUploadService(options: UploadServiceOptions) {
       const file = findCurrent(id);
       return file instanceof Promise ? file.then((found) => readableBy(caller, found)) : readableBy(caller, file);
     },
+
+    /** A file whoever asks: for those who hold a link to it. */
+    find: (id: string): Promise<FileRecord | null> => fileStore.find(database.read, id),
 
     /** Opens a file's bytes, or an inclusive range of them. */
     async open(file: FileRecord, range?: ByteRange): Promise<ObjectBody['body']> {

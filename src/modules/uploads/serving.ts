@@ -1,6 +1,8 @@
+import type { DirectAccess } from '../../ports/direct-access.ts';
 import type { ByteRange, ObjectBody } from '../../ports/object-store.ts';
 import { contentDisposition } from '../../web/content-disposition.ts';
 import { fileResponse } from '../../web/file-response.ts';
+import { judgePreconditions, type Validators } from '../../web/preconditions.ts';
 import type { FileRecord } from './store.ts';
 import type { VariantRecord } from './variant-store.ts';
 
@@ -16,34 +18,62 @@ const INLINE_TYPES = new Set([
   'text/plain',
 ]);
 
+export interface ServeOptions {
+  /** Offers every type for saving. */
+  readonly isDownload: boolean;
+  /** It is sent whole, and nobody may keep it. */
+  readonly isOnce: boolean;
+}
+
+/** How long an address at the store is good: a download need only begin within it. */
+const REDIRECT_SECONDS = 300;
+
 /**
  * Answers GET or HEAD for a user's file so that it cannot act as a page of this site: its type is the one we found and
  * is final (`nosniff`), it runs in a sandbox with nothing to load, and it is offered for saving unless its type is known
  * to be harmless.
- *
- * @param isDownload offers every type for saving.
  */
 export function serveFile(
   request: Request,
   file: FileRecord,
-  isDownload: boolean,
+  { isDownload, isOnce }: ServeOptions,
   open: (range?: ByteRange) => Promise<ObjectBody['body']>,
 ): Promise<Response> {
   return fileResponse(request, {
     size: file.size,
     type: file.type,
-    // The content names itself; a replaced file has another hash.
-    etag: `"${file.sha256}"`,
-    lastModified: file.updatedAt,
+    ...validatorsOf(file),
+    isWhole: isOnce,
     headers: {
-      'content-disposition': contentDisposition(
-        !isDownload && isInline(file.type) ? 'inline' : 'attachment',
-        file.name,
-      ),
+      'content-disposition': dispositionOf(file, isDownload),
       ...headersFor(file),
+      ...(isOnce ? { 'cache-control': 'no-store' } : {}),
     },
     open,
   });
+}
+
+/**
+ * Sends a GET for a user's file on to the store, unless its preconditions say that there is nothing to send. The address is
+ * for this caller and good for a few minutes; nobody may keep it.
+ */
+export async function redirectToFile(
+  request: Request,
+  file: FileRecord,
+  isDownload: boolean,
+  store: Pick<DirectAccess, 'downloadUrl'>,
+): Promise<Response> {
+  const validators = validatorsOf(file);
+  if (judgePreconditions(request.headers, validators) !== 'proceed') {
+    return serveFile(request, file, { isDownload, isOnce: false }, () => Promise.reject(new Error('not to be opened')));
+  }
+  const location = await store.downloadUrl(file.objectKey, {
+    expiresInSeconds: REDIRECT_SECONDS,
+    type: file.type,
+    disposition: dispositionOf(file, isDownload),
+    cacheControl: 'private, no-cache',
+  });
+  return new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } });
 }
 
 /**
@@ -72,6 +102,15 @@ export function servePicture(
     },
     open,
   });
+}
+
+/** The content names itself; a replaced file has another hash. */
+function validatorsOf(file: FileRecord): Validators {
+  return { etag: `"${file.sha256}"`, lastModified: file.updatedAt };
+}
+
+function dispositionOf(file: FileRecord, isDownload: boolean): string {
+  return contentDisposition(!isDownload && isInline(file.type) ? 'inline' : 'attachment', file.name);
 }
 
 function headersFor({ visibility }: FileRecord): Record<string, string> {

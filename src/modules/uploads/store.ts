@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import { doomedObjects, files, fileVariants } from '../../db/schema/uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
@@ -57,6 +57,11 @@ export const fileStore = {
   async list(queries: Queries, ownerId: string, limit: number, before: string | null): Promise<FileRecord[]> {
     const isWanted = and(eq(files.ownerId, ownerId), before === null ? undefined : lt(files.id, before));
     return queries.select().from(files).where(isWanted).orderBy(desc(files.id)).limit(limit);
+  },
+
+  async countOf(queries: Queries, ownerId: string): Promise<number> {
+    const row = await queries.select({ files: count() }).from(files).where(eq(files.ownerId, ownerId)).get();
+    return row?.files ?? 0;
   },
 
   async insert(tx: Queries, record: FileRecord): Promise<void> {

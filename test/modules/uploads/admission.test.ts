@@ -163,3 +163,52 @@ describe('quota of uploads under way', () => {
     expect(most).toBe(900 * KIB);
   });
 });
+
+describe('limits on types and number', () => {
+  const types = ['image/*', 'application/pdf'];
+  const PNG = Buffer.from(
+    'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+    'base64',
+  );
+
+  test.each(Object.entries({ 'a form': post, 'a raw body': put }))(
+    'refuse what %s may not bring, whatever it is called',
+    async (way, send) => {
+      await open({ types: way === 'a form' ? [...types, 'text/plain'] : types });
+      const response = await send('x.png', '<!doctype html><script>x</script>');
+      expect([response.status, await codeOf(response)]).toEqual([415, 'uploads/type-not-allowed']);
+      expect(await uploads.filesOnDisk()).toEqual([]);
+      expect((await send('x', PNG)).status).toBe(201);
+      expect((await send('y', '%PDF-1.4\n%')).status).toBe(201);
+    },
+  );
+
+  test('count files, not what is replaced, also when many come at once', async () => {
+    await open({ userMaxFiles: 3 });
+    const responses = await Promise.all(Array.from({ length: 8 }, (_, index) => put(`f${index}`, 'x')));
+    expect(responses.filter(({ status }) => status === 201)).toHaveLength(3);
+    const refused = responses.find(({ status }) => status !== 201) as Response;
+    expect([refused.status, await codeOf(refused)]).toEqual([413, 'uploads/too-many-files']);
+    const { name } = (await listed())[0] as FileAnswer;
+    expect((await put(name, 'y')).status).toBe(200);
+    expect((await post('more', 'x')).status).toBe(413);
+    expect(await uploads.filesOnDisk()).toHaveLength(3);
+  });
+});
+
+test('what changes is told', async () => {
+  await open();
+  const { id } = (await (await put('x', 'x')).json()) as FileAnswer;
+  await put('x', 'y');
+  await uploads.request('alice', 'PATCH', `/api/files/${id}`, {
+    body: JSON.stringify({ name: 'z' }),
+    headers: { 'content-type': 'application/json' },
+  });
+  await uploads.request('alice', 'DELETE', `/api/files/${id}`);
+  expect(uploads.told.map(({ name }) => name)).toEqual([
+    'files/created',
+    'files/changed',
+    'files/changed',
+    'files/deleted',
+  ]);
+});

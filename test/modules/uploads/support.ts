@@ -32,13 +32,17 @@ export type Person = keyof typeof PEOPLE;
 export interface UploadsOptions {
   readonly maxFileBytes?: number;
   readonly userQuotaBytes?: number;
+  readonly userMaxFiles?: number;
+  readonly types?: readonly string[];
+  readonly redirectsDownloads?: boolean;
+  readonly linkKey?: Uint8Array;
+  readonly clock?: Clock;
   /** Puts something between the module and its disk store. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore;
   readonly wrapImages?: (images: Images) => Images;
   readonly wrapDatabase?: (database: Database) => Database;
   readonly wrapResumable?: (store: ResumableStore) => ResumableStore;
   readonly tus?: Partial<TusOptions>;
-  readonly clock?: Clock;
   /** Where objects are kept; a directory of its own when not said. */
   readonly objectsRoot?: string;
 }
@@ -83,7 +87,12 @@ export async function openUploads(options: UploadsOptions = {}) {
       clock: options.clock ?? systemClock,
       events,
       log,
-      limits: { maxFileBytes: options.maxFileBytes ?? 0, userQuotaBytes: options.userQuotaBytes ?? 0 },
+      limits: {
+        maxFileBytes: options.maxFileBytes ?? 0,
+        userQuotaBytes: options.userQuotaBytes ?? 0,
+        userMaxFiles: options.userMaxFiles ?? 0,
+        types: options.types ?? [],
+      },
       tus: {
         resumable: options.wrapResumable?.(resumable) ?? resumable,
         isDead: () => false,
@@ -92,6 +101,9 @@ export async function openUploads(options: UploadsOptions = {}) {
         ...tus,
       },
       images,
+      redirectsDownloads: options.redirectsDownloads ?? false,
+      linkKey: options.linkKey ?? new Uint8Array(32),
+      publicUrl: () => server.url,
     });
     const gate = createGate({
       app: createApp(module.routes, (error) => faults.push(error)),
