@@ -79,7 +79,7 @@ export function contentRoutes({ service, links }: ContentOptions) {
     );
   };
 
-  return new Elysia({ name: 'uploads/content', prefix: '/api/files' })
+  return new Elysia({ name: 'uploads content', prefix: '/api/files' })
     .use(guard)
     .get('/:id/content', ({ request, params: { id }, query }) => sendContent(request, id, query), {
       anyone: true,

@@ -47,7 +47,7 @@ const Link = t.Object(
 
 /** Links by which strangers may fetch a file. */
 export function linkRoutes(links: Links) {
-  return new Elysia({ name: 'uploads/links', prefix: '/api/files' })
+  return new Elysia({ name: 'uploads links', prefix: '/api/files' })
     .use(guard)
     .post(
       '/:id/links',
