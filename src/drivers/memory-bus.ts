@@ -31,6 +31,8 @@ interface Stream {
   first: number;
   bytes: number;
   keys: Map<string, { readonly position: Position; readonly at: number }> | null;
+  /** Deliveries are wanted. */
+  isHeard: boolean;
 }
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
@@ -43,13 +45,15 @@ export function memoryBus(options: MemoryBusOptions): LocalBus {
   const { clock, bounds = HISTORY_BOUNDS, maxBytes = DEFAULT_MAX_BYTES, maxStreams = DEFAULT_MAX_STREAMS } = options;
   /** In the order of their last publication. */
   const streams = new Map<string, Stream>();
-  const subscribed = new Set<string>();
   const life = randomToken(6);
   let generation = 0;
+  let epochNow = `${life}.0`;
   let totalBytes = 0;
   let listener: BusListener | null = null;
 
-  const epochNow = () => `${life}.${generation}`;
+  const beginEpoch = () => {
+    epochNow = `${life}.${++generation}`;
+  };
 
   /** Drops what the bounds no longer allow; cuts the array only now and then, so that a publish stays cheap. */
   const prune = (stream: Stream) => {
@@ -88,22 +92,22 @@ export function memoryBus(options: MemoryBusOptions): LocalBus {
     }
     if (streams.size <= maxStreams) return;
     for (const [topic, stream] of streams) {
-      if (subscribed.has(topic)) continue;
+      if (stream.isHeard) continue;
       clear(stream);
       streams.delete(topic);
-      generation++;
+      beginEpoch();
       if (streams.size <= maxStreams) return;
     }
   };
 
   const create = (topic: string): Stream => {
-    const stream = { epoch: epochNow(), offset: 0, kept: [], first: 0, bytes: 0, keys: null };
+    const stream = { epoch: epochNow, offset: 0, kept: [], first: 0, bytes: 0, keys: null, isHeard: false };
     streams.set(topic, stream);
     return stream;
   };
 
   const presence = memoryPresence(clock, (topic, change) => {
-    if (subscribed.has(topic)) listener?.onPresence(topic, change);
+    if (streams.get(topic)?.isHeard) listener?.onPresence(topic, change);
   });
 
   return {
@@ -131,25 +135,25 @@ export function memoryBus(options: MemoryBusOptions): LocalBus {
       prune(stream);
       const position = { epoch: stream.epoch, offset: stream.offset };
       if (idempotencyKey !== undefined) stream.keys?.set(idempotencyKey, { position, at });
-      if (subscribed.has(topic)) listener?.onPublication(topic, publication, stream.epoch);
+      if (stream.isHeard) listener?.onPublication(topic, publication, stream.epoch);
       forgetOldest();
       return { ...position, isRepeat: false };
     },
     async subscribe(topic) {
-      subscribed.add(topic);
-      const { epoch, offset } = streams.get(topic) ?? create(topic);
-      return { epoch, offset };
+      const stream = streams.get(topic) ?? create(topic);
+      stream.isHeard = true;
+      return { epoch: stream.epoch, offset: stream.offset };
     },
     unsubscribe(topic) {
-      subscribed.delete(topic);
       const stream = streams.get(topic);
-      if (stream?.offset === 0) streams.delete(topic);
+      if (!stream) return;
+      stream.isHeard = false;
+      if (stream.offset === 0) streams.delete(topic);
     },
     async history(topic, query) {
       const stream = streams.get(topic);
       if (!stream) {
-        const epoch = epochNow();
-        return { epoch, offset: 0, publications: [], isUnbroken: isAtStart(query, epoch) };
+        return { epoch: epochNow, offset: 0, publications: [], isUnbroken: isAtStart(query, epochNow) };
       }
       prune(stream);
       return toHistoryPage(stream, stream.kept.slice(stream.first), query);
@@ -159,9 +163,12 @@ export function memoryBus(options: MemoryBusOptions): LocalBus {
     },
     ping: async () => undefined,
     forget() {
-      streams.clear();
       totalBytes = 0;
-      generation++;
+      beginEpoch();
+      for (const [topic, { isHeard }] of [...streams]) {
+        streams.delete(topic);
+        if (isHeard) create(topic).isHeard = true;
+      }
     },
     close: async () => presence.close(),
   };

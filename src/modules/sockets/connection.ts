@@ -1,7 +1,9 @@
 import type { Caller } from '../../kernel/caller.ts';
 import type { Socket, SocketHandler } from '../../ports/sockets.ts';
+import { CompactMap } from './compact.ts';
 import type { Host } from './host.ts';
-import { createInbox, type Inbox } from './inbox.ts';
+import { Inbox, type InboxOwner } from './inbox.ts';
+import type { SocketLimits } from './limits.ts';
 import type { Subscription } from './outlet.ts';
 
 /** Why a connection ends, in the words of its wire. */
@@ -33,7 +35,7 @@ const FAREWELLS: readonly number[] = [1000, 1005];
  * One client, whatever it speaks: its place in the registry, its order of commands, its life signs and its end. Wires extend
  * it. It is a class, since there are very many of them.
  */
-export abstract class Connection implements SocketHandler {
+export abstract class Connection implements SocketHandler, InboxOwner {
   abstract readonly wire: string;
   abstract readonly verdicts: Verdicts;
   abstract readonly id: string;
@@ -48,9 +50,9 @@ export abstract class Connection implements SocketHandler {
   isIntroduced = false;
   isEnded = false;
   /** By the name of the channel on this wire. */
-  readonly subscriptions = new Map<string, Subscription & { readonly expiresAt: number }>();
+  readonly subscriptions = new CompactMap<string, Subscription & { readonly expiresAt: number }>();
   socket: Socket | null = null;
-  #inbox: Inbox | null = null;
+  readonly #inbox = new Inbox(this);
   #heardAt: number;
   #pingedAt: number;
   #endedAt = 0;
@@ -90,15 +92,33 @@ export abstract class Connection implements SocketHandler {
       this.end(this.verdicts.malformed);
       return;
     }
-    this.#inbox ??= this.#createInbox();
     for (const command of this.split(frame)) {
       if (!this.#inbox.push(command)) this.end(this.verdicts.flooding);
       if (this.isEnded) return;
     }
   }
 
+  get limits(): SocketLimits {
+    return this.host.limits;
+  }
+
+  /** What a client asks for while it does not read would pile up here. */
+  get isPaused(): boolean {
+    return this.backlogBytes > this.limits.pauseBacklogBytes;
+  }
+
+  carryOut(command: string): void | Promise<void> {
+    if (this.isEnded) return;
+    try {
+      const done = this.handle(command);
+      return done?.catch((error: unknown) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   drain(): void {
-    this.#inbox?.resume();
+    this.#inbox.resume();
   }
 
   close(code: number): void {
@@ -206,25 +226,6 @@ export abstract class Connection implements SocketHandler {
     return isSilent ? this.verdicts.noPong : null;
   }
 
-  #createInbox(): Inbox {
-    const { maxQueuedCommands, maxFrameBytes, pauseBacklogBytes } = this.host.limits;
-    return createInbox({
-      maxCommands: maxQueuedCommands,
-      maxBytes: maxFrameBytes,
-      // What a client asks for while it does not read would pile up here.
-      isPaused: () => this.backlogBytes > pauseBacklogBytes,
-      handle: (command) => {
-        if (this.isEnded) return;
-        try {
-          const done = this.handle(command);
-          return done?.catch((error: unknown) => this.#fail(error));
-        } catch (error) {
-          this.#fail(error);
-        }
-      },
-    });
-  }
-
   #fail(error: unknown): void {
     this.host.onFault(error, 'a command could not be handled');
     this.end(this.verdicts.internal);
@@ -234,7 +235,7 @@ export abstract class Connection implements SocketHandler {
   #leave(isLost: boolean): void {
     if (this.isEnded) return;
     this.isEnded = true;
-    this.#inbox?.clear();
+    this.#inbox.clear();
     for (const subscription of this.subscriptions.values()) {
       this.host.hub.detach(subscription);
       this.host.presence.leave(subscription.topic, this.id, isLost);

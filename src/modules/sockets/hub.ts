@@ -1,6 +1,6 @@
 import type { Bus, Position, PresenceChange, Publication } from '../../ports/bus.ts';
 import type { Socket, SocketGroups } from '../../ports/sockets.ts';
-import { createOutlet, type Encoder, groupOf, type Outlet, type OutletOptions, type Subscription } from './outlet.ts';
+import { type Encoder, groupOf, Outlet, type OutletHost, type Subscription } from './outlet.ts';
 
 export interface HubOptions {
   readonly bus: Bus;
@@ -8,7 +8,7 @@ export interface HubOptions {
   readonly findSocket: (connectionId: string) => Socket | null;
   /** Live messages that may wait for one replay. */
   readonly maxHeld: number;
-  readonly onFanOut: OutletOptions['onFanOut'];
+  readonly onFanOut: OutletHost['onFanOut'];
   readonly onRecovery: (isRecovered: boolean) => void;
   /** Hears how many connections there now are on a channel of a wire. */
   readonly onMembers: (encoder: Encoder, channel: string, connections: number) => void;
@@ -51,8 +51,8 @@ interface Held {
 
 interface LocalTopic {
   readonly name: string;
-  /** Resolves when deliveries have begun and `live` is known. */
-  ready: Promise<void>;
+  /** Resolves when deliveries have begun and `live` is known; null once they have. */
+  ready: Promise<void> | null;
   /** How far every member has been told. */
   live: Position;
   outlets: Outlet[];
@@ -68,6 +68,7 @@ const ALL = Number.MAX_SAFE_INTEGER;
 
 export function createHub(options: HubOptions): Hub {
   const { bus, groups, findSocket, maxHeld, onFanOut, onFault } = options;
+  const outletHost: OutletHost = { groups, findSocket, onFanOut };
   const topics = new Map<string, LocalTopic>();
 
   const open = (name: string): LocalTopic => {
@@ -75,7 +76,7 @@ export function createHub(options: HubOptions): Hub {
     if (known) return known;
     const topic: LocalTopic = {
       name,
-      ready: Promise.resolve(),
+      ready: null,
       live: NOWHERE,
       outlets: [],
       gate: null,
@@ -86,6 +87,7 @@ export function createHub(options: HubOptions): Hub {
     topic.ready = bus.subscribe(name).then((position) => {
       // Messages may have come in before their beginning was known.
       if (topic.live === NOWHERE) topic.live = position;
+      topic.ready = null;
     });
     return topic;
   };
@@ -100,7 +102,7 @@ export function createHub(options: HubOptions): Hub {
     const group = groupOf(encoder, channel);
     const known = topic.outlets.find((outlet) => outlet.group === group);
     if (known) return known;
-    const outlet = createOutlet({ encoder, channel, groups, findSocket, onFanOut });
+    const outlet = new Outlet(outletHost, encoder, channel);
     topic.outlets.push(outlet);
     return outlet;
   };

@@ -1,66 +1,69 @@
+/** What an inbox works for. */
+export interface InboxOwner {
+  readonly limits: { readonly maxQueuedCommands: number; readonly maxFrameBytes: number };
+  /** MUST NOT throw or reject. */
+  carryOut(command: string): void | Promise<void>;
+  /** Whether commands must wait for now; whoever ends that calls `resume`. */
+  readonly isPaused: boolean;
+}
+
 /**
  * The order of one connection. The runtime calls message handlers without waiting for earlier ones; here each command is handled
- * after the one before it is done. While nothing has to be waited for, nothing is queued.
+ * after the one before it is done. While nothing has to be waited for, nothing is queued. It is a class, since there are very many.
  */
-export interface Inbox {
+export class Inbox {
+  readonly #owner: InboxOwner;
+  #waiting: string[] | null = null;
+  #bytes = 0;
+  #isBusy = false;
+
+  constructor(owner: InboxOwner) {
+    this.#owner = owner;
+  }
+
   /** False when too much is waiting already. */
-  push(command: string): boolean;
+  push(command: string): boolean {
+    const owner = this.#owner;
+    if (!this.#isBusy && this.#waiting === null && !owner.isPaused) {
+      const done = owner.carryOut(command);
+      if (done) this.#run(done);
+      return true;
+    }
+    const { maxQueuedCommands, maxFrameBytes } = owner.limits;
+    this.#waiting ??= [];
+    if (this.#waiting.length >= maxQueuedCommands || this.#bytes + command.length > maxFrameBytes) return false;
+    this.#waiting.push(command);
+    this.#bytes += command.length;
+    return true;
+  }
+
   /** Goes on after `isPaused` has become false. */
-  resume(): void;
-  clear(): void;
-}
+  resume(): void {
+    if (!this.#isBusy && this.#waiting !== null) this.#run(null);
+  }
 
-export interface InboxOptions {
-  readonly maxCommands: number;
-  readonly maxBytes: number;
-  /** MUST NOT throw or reject. */
-  readonly handle: (command: string) => void | Promise<void>;
-  /** Whether commands must wait for now; whoever ends that calls `resume`. */
-  readonly isPaused: () => boolean;
-}
+  clear(): void {
+    this.#waiting = null;
+    this.#bytes = 0;
+  }
 
-export function createInbox({ maxCommands, maxBytes, handle, isPaused }: InboxOptions): Inbox {
-  let waiting: string[] = [];
-  let bytes = 0;
-  let isBusy = false;
-
-  const run = async (first: Promise<void> | null) => {
-    isBusy = true;
+  async #run(first: Promise<void> | null): Promise<void> {
+    const owner = this.#owner;
+    this.#isBusy = true;
     if (first) await first;
-    while (waiting.length > 0 && !isPaused()) {
-      const batch = waiting;
-      waiting = [];
+    while (this.#waiting !== null && !owner.isPaused) {
+      const batch = this.#waiting;
+      this.#waiting = null;
       for (const [index, command] of batch.entries()) {
-        if (isPaused()) {
-          waiting = [...batch.slice(index), ...waiting];
+        if (owner.isPaused) {
+          this.#waiting = [...batch.slice(index), ...(this.#waiting ?? [])];
           break;
         }
-        bytes -= command.length;
-        const done = handle(command);
+        this.#bytes -= command.length;
+        const done = owner.carryOut(command);
         if (done) await done;
       }
     }
-    isBusy = false;
-  };
-
-  return {
-    push(command) {
-      if (!isBusy && waiting.length === 0 && !isPaused()) {
-        const done = handle(command);
-        if (done) run(done);
-        return true;
-      }
-      if (waiting.length >= maxCommands || bytes + command.length > maxBytes) return false;
-      waiting.push(command);
-      bytes += command.length;
-      return true;
-    },
-    resume() {
-      if (!isBusy && waiting.length > 0) run(null);
-    },
-    clear() {
-      waiting = [];
-      bytes = 0;
-    },
-  };
+    this.#isBusy = false;
+  }
 }

@@ -1,5 +1,6 @@
 import type { PresenceChange, Publication } from '../../ports/bus.ts';
 import type { Socket, SocketGroups } from '../../ports/sockets.ts';
+import { CompactSet } from './compact.ts';
 
 /** How a wire writes what happens on a topic. */
 export interface Encoder {
@@ -25,23 +26,8 @@ export interface Subscription {
   onLost(): 'ended' | 'kept';
 }
 
-export interface Outlet {
-  /** Tells all members. */
-  publish(publication: Publication): void;
-  tellPresence(change: PresenceChange): void;
-  /** What was published before is not told to it. */
-  add(subscription: Subscription): void;
-  /** What was published before is told to it. */
-  remove(subscription: Subscription): boolean;
-  readonly members: ReadonlySet<Subscription>;
-  readonly group: string;
-  readonly encoder: Encoder;
-  readonly channel: string;
-}
-
-export interface OutletOptions {
-  readonly encoder: Encoder;
-  readonly channel: string;
+/** What all outlets work with. */
+export interface OutletHost {
   readonly groups: SocketGroups;
   readonly findSocket: (connectionId: string) => Socket | null;
   /** Hears what was handed to the driver: bytes of the frame, and how many connections get it. */
@@ -66,87 +52,102 @@ export function groupOf(encoder: Encoder, channel: string): string {
 
 /**
  * The members of one channel on one wire. A frame is made once for all of them; sockets get it through the driver's own
- * fan-out.
+ * fan-out. It is a class, since every signed-in user has one.
  */
-export function createOutlet({ encoder, channel, groups, findSocket, onFanOut }: OutletOptions): Outlet {
-  const group = groupOf(encoder, channel);
-  const members = new Set<Subscription>();
-  let direct: Set<Subscription> | null = null;
-  let waiting: { readonly frame: string; readonly at: number }[] = [];
-  let waitingBytes = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let toldAt = Number.NEGATIVE_INFINITY;
+export class Outlet {
+  readonly encoder: Encoder;
+  readonly channel: string;
+  readonly group: string;
+  readonly members = new CompactSet<Subscription>();
+  readonly #host: OutletHost;
+  /** Members that are no sockets. */
+  #direct: Set<Subscription> | null = null;
+  #waiting: { readonly frame: string; readonly at: number }[] | null = null;
+  #waitingBytes = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #toldAt = 0;
 
-  const tell = (frame: string, except?: string) => {
+  constructor(host: OutletHost, encoder: Encoder, channel: string) {
+    this.#host = host;
+    this.encoder = encoder;
+    this.channel = channel;
+    this.group = groupOf(encoder, channel);
+  }
+
+  /** Tells all members. */
+  publish(publication: Publication): void {
+    const frame = this.encoder.publication(this.channel, publication);
+    const { at, except } = publication;
+    const waitMs = this.#waiting ? 0 : this.#shareMs();
+    if (except !== undefined || (!this.#waiting && waitMs === 0)) {
+      this.#flush();
+      this.#toldAt = performance.now();
+      this.#tell(frame, except);
+      this.#host.onFanOut(frame.length, this.members.size, at);
+      return;
+    }
+    if (!this.#waiting) this.#timer = setTimeout(() => this.#flush(), waitMs);
+    this.#waiting ??= [];
+    this.#waiting.push({ frame, at });
+    this.#waitingBytes += frame.length;
+    if (this.#waitingBytes >= SHARE_MAX_BYTES) this.#flush();
+  }
+
+  tellPresence(change: PresenceChange): void {
+    const frame = this.encoder.presence?.(this.channel, change) ?? null;
+    if (frame === null) return;
+    this.#flush();
+    // Nobody is told of their own coming.
+    this.#tell(frame, change.member.client);
+    this.#host.onFanOut(frame.length, this.members.size, null);
+  }
+
+  /** What was published before is not told to it. */
+  add(subscription: Subscription): void {
+    this.#flush();
+    this.members.add(subscription);
+    if (subscription.socket) {
+      subscription.socket.subscribe(this.group);
+    } else {
+      this.#direct ??= new Set();
+      this.#direct.add(subscription);
+    }
+  }
+
+  /** What was published before is told to it. */
+  remove(subscription: Subscription): boolean {
+    if (!this.members.has(subscription)) return false;
+    this.#flush();
+    this.members.delete(subscription);
+    subscription.socket?.unsubscribe(this.group);
+    this.#direct?.delete(subscription);
+    return true;
+  }
+
+  #tell(frame: string, except?: string): void {
+    const { groups, findSocket } = this.#host;
     const excepted = except === undefined ? null : findSocket(except);
-    if (excepted) excepted.publish(group, frame);
-    else groups.publish(group, frame);
-    if (direct) for (const member of direct) member.send(frame);
-  };
+    if (excepted) excepted.publish(this.group, frame);
+    else groups.publish(this.group, frame);
+    if (this.#direct) for (const member of this.#direct) member.send(frame);
+  }
 
-  const flush = () => {
-    if (waiting.length === 0) return;
-    clearTimeout(timer);
-    const batch = waiting;
-    waiting = [];
-    waitingBytes = 0;
-    toldAt = performance.now();
-    if (encoder.separator === null) for (const { frame } of batch) tell(frame);
-    else tell(batch.map(({ frame }) => frame).join(encoder.separator));
-    for (const { frame, at } of batch) onFanOut(frame.length, members.size, at);
-  };
+  #flush(): void {
+    const batch = this.#waiting;
+    if (!batch) return;
+    clearTimeout(this.#timer);
+    this.#waiting = null;
+    this.#waitingBytes = 0;
+    this.#toldAt = performance.now();
+    const { separator } = this.encoder;
+    if (separator === null) for (const { frame } of batch) this.#tell(frame);
+    else this.#tell(batch.map(({ frame }) => frame).join(separator));
+    for (const { frame, at } of batch) this.#host.onFanOut(frame.length, this.members.size, at);
+  }
 
   /** How long the next frame waits for others; 0 when it goes at once. */
-  const shareMs = () => {
-    const waitMs = Math.min(SHARE_MAX_MS, members.size * SHARE_MS_PER_MEMBER);
-    return waitMs < SHARE_MIN_MS || performance.now() - toldAt > BUSY_MS ? 0 : waitMs;
-  };
-
-  return {
-    group,
-    encoder,
-    channel,
-    members,
-    publish(publication) {
-      const frame = encoder.publication(channel, publication);
-      const { at, except } = publication;
-      if (except !== undefined) {
-        flush();
-        tell(frame, except);
-        onFanOut(frame.length, members.size, at);
-        return;
-      }
-      const waitMs = waiting.length === 0 ? shareMs() : 0;
-      waiting.push({ frame, at });
-      waitingBytes += frame.length;
-      const isFirst = waiting.length === 1;
-      if ((isFirst && waitMs === 0) || waitingBytes >= SHARE_MAX_BYTES) flush();
-      else if (isFirst) timer = setTimeout(flush, waitMs);
-    },
-    tellPresence(change) {
-      const frame = encoder.presence?.(channel, change) ?? null;
-      if (frame === null) return;
-      flush();
-      // Nobody is told of their own coming.
-      tell(frame, change.member.client);
-      onFanOut(frame.length, members.size, null);
-    },
-    add(subscription) {
-      flush();
-      members.add(subscription);
-      if (subscription.socket) subscription.socket.subscribe(group);
-      else {
-        direct ??= new Set();
-        direct.add(subscription);
-      }
-    },
-    remove(subscription) {
-      if (!members.has(subscription)) return false;
-      flush();
-      members.delete(subscription);
-      subscription.socket?.unsubscribe(group);
-      direct?.delete(subscription);
-      return true;
-    },
-  };
+  #shareMs(): number {
+    const waitMs = Math.min(SHARE_MAX_MS, this.members.size * SHARE_MS_PER_MEMBER);
+    return waitMs < SHARE_MIN_MS || performance.now() - this.#toldAt > BUSY_MS ? 0 : waitMs;
+  }
 }

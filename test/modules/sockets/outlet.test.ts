@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { plainEncoder } from '../../../src/modules/sockets/centrifugo-protocol.ts';
-import { createOutlet, type Encoder, type Subscription } from '../../../src/modules/sockets/outlet.ts';
+import { type Encoder, Outlet, type OutletHost, type Subscription } from '../../../src/modules/sockets/outlet.ts';
 import { pusherEncoder } from '../../../src/modules/sockets/pusher-protocol.ts';
 import type { Socket } from '../../../src/ports/sockets.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -10,13 +10,12 @@ function openOutlet(encoder: Encoder, memberCount: number) {
   const frames: { frame: string; members: number; except?: string }[] = [];
   const counted: number[] = [];
   const excepted = { publish: (_group: string, frame: string) => frames.push({ frame, members: -1 }) };
-  const outlet = createOutlet({
-    encoder,
-    channel: 'x',
+  const host: OutletHost = {
     groups: { publish: (_group, frame) => frames.push({ frame, members: outlet.members.size }) },
     findSocket: (id) => (id === 'sender' ? (excepted as unknown as Socket) : null),
     onFanOut: (_bytes, members) => counted.push(members),
-  });
+  };
+  const outlet = new Outlet(host, encoder, 'x');
   const member = (): Subscription => ({
     topic: 'x',
     channel: 'x',
