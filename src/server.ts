@@ -245,11 +245,12 @@ export async function createServer(config: Config): Promise<Server> {
     onFault: (error) => log.warn({ err: error }, 'a stored answer could not be renewed'),
   });
   const cache = createCache({ store: cacheStore, http: null, clock, log });
+  const ruleFor = createHttpRules(config.cacheRules ?? []);
   const proxy = createProxy({
     routes: joinProxyRoutes(config.proxyRoutes ?? []),
     send: fetchUpstream,
     cache: httpCache,
-    ruleFor: createHttpRules(config.cacheRules ?? []),
+    ruleFor,
     clock,
     instance: randomToken(9),
     ownCookie: SESSION_COOKIE,
@@ -280,6 +281,8 @@ export async function createServer(config: Config): Promise<Server> {
     host: config.host,
     publish: () => ({ url: `${localUrl()}/api/sockets/publish`, key: publisherKey }),
     sessionCookie: SESSION_COOKIE,
+    cache: httpCache,
+    ruleFor,
     openFile: openStaticFile,
     clock,
     log,

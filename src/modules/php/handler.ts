@@ -8,6 +8,7 @@ import type { Fallback } from '../../web/module.ts';
 import { representFile } from '../../web/static-file.ts';
 import { toResponse } from './answer.ts';
 import type { createBodyTaker } from './body.ts';
+import type { createCached } from './cached.ts';
 import type { createEnvironment } from './environment.ts';
 import type { createResolver, FileTarget, ScriptTarget } from './resolve.ts';
 import type { createScriptErrors } from './script-errors.ts';
@@ -24,6 +25,7 @@ export interface PhpHandlerOptions {
   readonly toEnvironment: ReturnType<typeof createEnvironment>;
   readonly sendFile: ReturnType<typeof createSendfile>;
   readonly onErrors: ReturnType<typeof createScriptErrors>;
+  readonly throughCache: ReturnType<typeof createCached>;
   readonly log: Logger;
 }
 
@@ -32,16 +34,17 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Answers everything below the mount: scripts by php-fpm, files by us. */
 export function createPhpHandler(options: PhpHandlerOptions): Fallback {
-  const { mount, pool, resolve, takeBody, toEnvironment, sendFile, log } = options;
+  const { mount, pool, resolve, takeBody, toEnvironment, sendFile, throughCache, log } = options;
   const claims = (path: string) => mount === '' || path === mount || path.startsWith(`${mount}/`);
 
-  async function runScript(request: Request, target: ScriptTarget): Promise<Response> {
+  /** @param client the request that came through the gate. @param request what is asked: the same, or what the cache makes of it. */
+  async function runScript(client: Request, request: Request, target: ScriptTarget): Promise<Response> {
     if (!pool)
       throw phpProblems.create('unavailable', {
         detail: 'There is no php-fpm on this machine. Install it, or set PHP_FPM.',
       });
-    const context = contextOf(request);
-    const connection = connectionOf(request);
+    const context = contextOf(client);
+    const connection = connectionOf(client);
     // Scripts have deadlines of their own, and so has a slow body.
     connection.keepOpen();
     const taken = await takeBody(request);
@@ -87,7 +90,7 @@ export function createPhpHandler(options: PhpHandlerOptions): Fallback {
     wantsCaller: true,
     claims,
     async handle(request) {
-      const { path } = contextOf(request);
+      const { path, caller } = contextOf(request);
       if (!claims(path)) return null;
       const decoded = decodePhpPath(path.slice(mount.length));
       if (!decoded) throw requestProblems.create('malformed');
@@ -95,7 +98,7 @@ export function createPhpHandler(options: PhpHandlerOptions): Fallback {
       const target = await resolve(decoded);
       switch (target.kind) {
         case 'script':
-          return runScript(request, target);
+          return throughCache(request, path, caller, (asked) => runScript(request, asked, target));
         case 'file':
           return sendStatic(request, target);
         case 'directory':

@@ -2,11 +2,13 @@ import { isAbsolute, resolve as toAbsolute } from 'node:path';
 import type { HealthCheck } from '../../kernel/checks.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PhpObserver, PhpPool } from '../../ports/php-pool.ts';
 import type { Module } from '../../web/module.ts';
 import { type OpenFile, realPathOf } from '../../web/static-file.ts';
 import { createBodyTaker } from './body.ts';
+import { createCached } from './cached.ts';
 import { createEnvironment } from './environment.ts';
 import { createPhpHandler } from './handler.ts';
 import { createPoolMetrics } from './pool-metrics.ts';
@@ -37,6 +39,9 @@ export interface PhpOptions {
   readonly host: string;
   readonly publish: () => { readonly url: string; readonly key: string };
   readonly sessionCookie: string;
+  readonly cache: HttpCache;
+  /** The cache's rule of the settings for a path. */
+  readonly ruleFor: (path: string, name: string) => HttpCacheRule;
   readonly openFile: OpenFile;
   readonly clock: Clock;
   readonly log: Logger;
@@ -87,6 +92,7 @@ export function createPhp(options: PhpOptions): Php {
       log,
     }),
     onErrors: createScriptErrors(log, options.metrics, clock),
+    throughCache: createCached({ cache: options.cache, ruleFor: options.ruleFor }),
     log,
   });
 
