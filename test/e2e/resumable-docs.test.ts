@@ -36,7 +36,7 @@ describe('the guide to resumable uploads', () => {
     const given = `const URL_OF_SERVER = ${JSON.stringify(server.url)};\nconst TOKEN = ${JSON.stringify(token)};\n`;
     await writeFile(join(directory, 'upload.mts'), given + snippet('ts'));
     const child = Bun.spawn([process.execPath, 'upload.mts'], { cwd: directory, stdout: 'pipe' });
-    expect(await new Response(child.stdout).text()).toMatch(/22 of 22[\s\S]*it is the file [0-9a-f-]{36}/);
+    expect(await new Response(child.stdout).text()).toMatch(/it is the file [0-9a-f-]{36}\n/);
     await rm(directory, { recursive: true });
   });
 });
