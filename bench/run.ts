@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cache } from './cache/index.ts';
 import { core } from './core/index.ts';
 import { database } from './database/index.ts';
 import type { Area } from './harness/area.ts';
@@ -12,7 +13,7 @@ import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
 import { sockets } from './sockets/index.ts';
 
-const AREAS: readonly Area[] = [core, database, sockets];
+const AREAS: readonly Area[] = [core, database, sockets, cache];
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

@@ -2,7 +2,7 @@
 export interface Finding {
   readonly what: string;
   readonly value: number;
-  readonly unit: 'ratio' | 'MB' | 'KB' | 'ms';
+  readonly unit: 'ratio' | 'MB' | 'KB' | 'ms' | 'µs';
   readonly atLeast?: number;
   readonly atMost?: number;
   /** What one should know to judge the figure. */

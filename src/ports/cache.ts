@@ -26,6 +26,8 @@ export interface CacheEntry<Meta extends CacheMeta = CacheMeta> {
   readonly freshUntil: number;
   /** When it is gone. */
   readonly staleUntil: number;
+  /** For the space's one reader: what it made of the entry, kept while the entry is in memory. */
+  memo?: unknown;
 }
 
 export interface CacheDraft<Meta extends CacheMeta = CacheMeta> {
@@ -124,7 +126,7 @@ export interface CachePage {
   readonly nextCursor: string | null;
 }
 
-export interface CacheListing extends Omit<CacheEntry, 'body' | 'meta'> {
+export interface CacheListing extends Omit<CacheEntry, 'body' | 'meta' | 'memo'> {
   readonly space: string;
   /** Of the body. */
   readonly bytes: number;

@@ -39,16 +39,13 @@ function openScope(name: string, options: DataCacheOptions): DataCache {
   const { counts } = space;
   const flights = new Map<string, Flight>();
   const backOff = createBackOff(clock);
-  /** What shared values look like once made, as long as their entries are held. */
-  const shared = new WeakMap<CacheEntry<ValueMeta>, unknown>();
 
   const readValue = (entry: CacheEntry<ValueMeta>): unknown => {
-    const known = shared.get(entry);
-    if (known !== undefined) return known;
+    if (entry.memo !== undefined) return entry.memo;
     const { codec } = entry.meta;
     if (!isCodec(codec)) return NOT_READABLE;
     const value = decodeValue({ codec, body: entry.body });
-    if (codec === 'json') shared.set(entry, value);
+    if (codec === 'json') entry.memo = value;
     return value;
   };
   const draftOf = (value: unknown, { ttl, swr = 0, staleIfError = swr, tags = [] }: CacheOptions) => {

@@ -18,8 +18,8 @@ const STEP_MS = 1 / 1024;
 const MAX_NOTES = 10_000;
 const MAX_PREFIXES = 200;
 const MAX_KEYS = 10_000;
-/** How long single keys are noted: longer than anything that was begun before is still being made. */
-const KEYS_MS = 10 * 60_000;
+/** How long single keys are noted: longer than something that was begun before is being made, or a machine is away. */
+const KEYS_MS = 60 * 60_000;
 
 interface Times {
   hardAt: number;

@@ -1,6 +1,6 @@
 import type { CacheListing, CachePage, CacheQuery } from '../../ports/cache.ts';
 import { decodeFrame, type FrameHead } from './frame.ts';
-import { FORMAT, type HeldEntry, isEntryOf, isUsable, type StoreParts, type StoreSpace } from './space.ts';
+import { FORMAT, type HeldEntry, isEntryOf, isUsable, type StoreParts, type StoreSpace, toHeld } from './space.ts';
 
 /** Entries that one page looks at; it may hold fewer than asked for and still have a successor. */
 const MAX_READS = 2_000;
@@ -29,7 +29,7 @@ async function listBackend(ids: readonly string[], parts: StoreParts, query: Cac
       done++;
       const found = read?.frame ? decodeFrame(read.frame) : null;
       if (!found?.head.key.startsWith(prefix)) continue;
-      const listing = toListing({ ...found.head, body: found.body, version: -1 }, parts);
+      const listing = toListing(toHeld(found.head, found.body), parts);
       if (listing) items.push(listing);
     }
   }

@@ -139,6 +139,12 @@ export class MemorySpace<Value> {
     return true;
   }
 
+  clear(): void {
+    for (const node of this.#nodes.values()) this.#queue.remove(node);
+    this.#nodes.clear();
+    this.bytes = 0;
+  }
+
   /** For the tier alone. */
   evict(node: Node<Value>): void {
     this.evictions++;

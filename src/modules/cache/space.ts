@@ -74,7 +74,7 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     const meanwhile = memory.get(key);
     if (meanwhile && isUsable(meanwhile, parts)) return meanwhile;
     if (!frame || !found || !isEntryOf(found.head, name, key, clock.now())) return null;
-    const entry: HeldEntry = { ...found.head, body: found.body, version: -1 };
+    const entry = toHeld(found.head, found.body);
     if (!invalidations.canJudge(askedAt) || !isUsable(entry, parts)) return null;
     hold(entry, frame.byteLength - found.body.byteLength);
     backendHits++;
@@ -82,11 +82,11 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
   };
 
   const remove = async (key: string): Promise<boolean> => {
-    const id = idOf(name, key);
     const held = memory.get(key);
     memory.delete(key);
     const wasHeld = held !== undefined && held.staleUntil > clock.now();
     if (!backend) return wasHeld;
+    const id = idOf(name, key);
     const isThere = wasHeld || ((await backend.read(id))?.frame ?? null) !== null;
     if (!(await backend.delete(id))) parts.regret(id);
     return isThere;
@@ -101,12 +101,13 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     const frame = encodeFrame(head, body);
     const headBytes = frame.byteLength - body.byteLength;
     // The body within the frame: what was given may be a view that keeps something larger.
-    const entry: HeldEntry = { ...head, body: frame.subarray(headBytes), version: -1 };
+    const entry = toHeld(head, frame.subarray(headBytes));
     if (!isUsable(entry, parts)) return null;
     const isHeld = hold(entry, headBytes);
+    if (!backend) return isHeld ? entry : null;
     const id = idOf(name, key);
-    if (!backend?.isUp) {
-      if (backend) parts.regret(id);
+    if (!backend.isUp) {
+      parts.regret(id);
       return isHeld ? entry : null;
     }
     backend.set(id, frame, Math.ceil((staleUntil - now) / 1000)).then((isDone) => {
@@ -160,6 +161,10 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
       return was;
     },
   };
+}
+
+export function toHeld(head: FrameHead, body: Uint8Array): HeldEntry {
+  return { ...head, body, memo: undefined, version: -1 };
 }
 
 /** Whether an entry may still be used; a soft purge ends its freshness. */

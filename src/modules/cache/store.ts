@@ -47,8 +47,8 @@ const DEFAULT_BACKEND_BYTES = 1024 * 1024 * 1024;
 const TICK_MS = 5_000;
 const PROBE_MS = 500;
 const SWEEP_MS = 10 * 60_000;
-/** Entries of memory that one tick looks at. */
-const TICK_STEPS = 10_000;
+/** Entries of memory that one tick looks at. What is purged is not used from that moment on, whenever it is removed. */
+const TICK_STEPS = 5_000;
 const MAX_REGRETS = 10_000;
 /** How long a start waits for the backend. */
 const START_MS = 1_000;
@@ -156,8 +156,8 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
       if (order.soft) return saving.then(() => null);
       const removals: Promise<boolean>[] = [];
       for (const name of names) for (const key of order.keys ?? []) removals.push(spaces.get(name)?.remove(key) ?? no);
+      if (order.all) for (const name of names) spaces.get(name)?.memory.clear();
       const [removed] = await Promise.all([Promise.all(removals), saving]);
-      sweepMemory();
       return targets.every(({ kind }) => kind === 'key') ? removed.filter(Boolean).length : null;
     },
     list: (query) => listEntries(spaces, parts, query),
