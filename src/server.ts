@@ -39,6 +39,7 @@ import {
 import { authProblems, createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
 import { createHttpCache } from './modules/cache/http-cache.ts';
 import type { HttpMeta } from './modules/cache/http-entry.ts';
+import { createHttpOperations } from './modules/cache/http-operations.ts';
 import { httpCacheProblems } from './modules/cache/http-problems.ts';
 import { createHttpRules } from './modules/cache/http-rules.ts';
 import { cacheProblems, createCache, createSharedStore } from './modules/cache/index.ts';
@@ -244,7 +245,20 @@ export async function createServer(config: Config): Promise<Server> {
     randomId: () => randomToken(9),
     onFault: (error) => log.warn({ err: error }, 'a stored answer could not be renewed'),
   });
-  const cache = createCache({ store: cacheStore, http: null, clock, log });
+  const hostCheck = () =>
+    createHostCheck({
+      allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])],
+      publicUrl: publicUrl(),
+    });
+  const httpOperations = createHttpOperations({
+    cache: httpCache,
+    purge: (order) => cacheStore.purge(order),
+    origins: () => [proxy.origin],
+    publicUrl,
+    isHostAllowed: (host) => hostCheck()(host),
+    now: clock.now,
+  });
+  const cache = createCache({ store: cacheStore, http: httpOperations, clock, log });
   const ruleFor = createHttpRules(config.cacheRules ?? []);
   const proxy = createProxy({
     routes: joinProxyRoutes(config.proxyRoutes ?? []),
@@ -383,9 +397,6 @@ export async function createServer(config: Config): Promise<Server> {
   lifecycle.add({
     name: 'listener',
     start: () => {
-      const hosts = {
-        allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])],
-      };
       listener = startBunServer({
         hostname: config.host,
         port: config.port,
@@ -393,7 +404,7 @@ export async function createServer(config: Config): Promise<Server> {
           config.tlsCertificateFile && config.tlsKeyFile
             ? { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile }
             : undefined,
-        isHostAllowed: createHostCheck({ ...hosts, publicUrl: publicUrl() }),
+        isHostAllowed: hostCheck(),
         misdirected: misdirectedResponse,
         handle: gate,
         sockets: isServed(sockets) ? sockets.upgrades : undefined,

@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { startUpstream, type TestUpstream } from '../support/upstream.ts';
 
+const SERVER_KEY = 'a-server-key-of-the-tests-0123456789abcdef';
 let upstream: TestUpstream;
 let server: TestServer;
 beforeAll(async () => {
@@ -15,7 +16,7 @@ beforeAll(async () => {
     env: {
       PROXY_ROUTES: `/shop=${upstream.origin},/liar=${upstream.liar},/gone=http://127.0.0.1:1`,
       CACHE_RULES: '/shop/off=off,/shop/forced=force(60)',
-      NODE_ENV: 'test',
+      SERVER_KEY,
     },
   });
 });
@@ -165,6 +166,48 @@ describe('answers are cached', () => {
     expect(bytes).toBe(2 ** 30);
     expect(most - before).toBeLessThan(150);
   }, 60_000);
+});
+
+describe('whoever runs it', () => {
+  const admin = { authorization: `Bearer ${SERVER_KEY}`, 'content-type': 'application/json' };
+  const post = async (path: string, body: object) => {
+    const response = await get(path, { method: 'POST', headers: admin, body: JSON.stringify(body) });
+    return (await response.json()) as Record<string, unknown>;
+  };
+  const path = `/shop/run?${cacheable}&h-surrogate-key=menu`;
+
+  test('hears why an answer is stored, warms it up, and purges it by route and by method', async () => {
+    expect(await post('/api/cache/explain', { url: path })).toMatchObject({
+      rule: 'proxy /shop',
+      mode: 'respect',
+      outcome: 'miss',
+      isStorable: true,
+      freshness: { lifetimeSeconds: 60, source: 'max-age' },
+    });
+    expect(await post('/api/cache/warm', { urls: [path, '/elsewhere'] })).toEqual({
+      warmed: 1,
+      missed: ['/elsewhere'],
+    });
+    expect(await post('/api/cache/explain', { url: path })).toMatchObject({ outcome: 'hit' });
+    const isHit = async () => cacheStatus(await get(path)).includes('; hit');
+    expect(await isHit()).toBe(true);
+    const purges: (() => Promise<unknown>)[] = [
+      () => post('/api/cache/purge', { keys: [path] }),
+      () => post('/api/cache/purge', { tags: ['menu'] }),
+      () => post('/api/cache/purge', { prefix: '/shop/run' }),
+      () => get(path, { method: 'PURGE' }),
+      () => get('/', { method: 'PURGE', headers: { xkey: 'menu' } }),
+    ];
+    for (const purge of purges) {
+      await purge();
+      expect(await isHit()).toBe(false);
+      expect(await isHit()).toBe(true);
+    }
+    expect(await (await get(path, { method: 'PURGE', headers: { 'x-forwarded-for': '203.0.113.9' } })).status).toBe(
+      401,
+    );
+    expect(await isHit()).toBe(true);
+  });
 });
 
 describe('a server that cannot be trusted', () => {

@@ -15,7 +15,7 @@ import { judgeRequest, wantsStoredOnly } from './http-request.ts';
 import { judgeReuse } from './http-reuse.ts';
 import { createAllowance } from './http-shared-body.ts';
 import { type Forward, type Handling, setCacheStatus } from './http-status.ts';
-import { createHttpStore, type Found } from './http-store.ts';
+import { createHttpStore, type Found, type HttpStore } from './http-store.ts';
 import { variantOf } from './http-vary.ts';
 
 export interface HttpCacheOptions {
@@ -53,7 +53,16 @@ interface Flight {
   readonly stored: HttpEntry | null;
 }
 
-export function createHttpCache(options: HttpCacheOptions): HttpCache {
+/** The cache with what its own operations need beside answering. */
+export interface HttpCacheCore extends HttpCache {
+  readonly store: HttpStore;
+  /** As `handle`, for requests that did not come through the gate. */
+  answer(request: Request, url: string, rule: HttpCacheRule, fetchOrigin: FetchOrigin): Response | Promise<Response>;
+  /** Resolves when what is being stored for a URL is there, or will not be. */
+  settled(url: string): Promise<void>;
+}
+
+export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   const { space, clock, onFault } = options;
   const limits = { ...LIMITS, ...options.limits };
   const store = createHttpStore(space, options.randomId);
@@ -64,16 +73,31 @@ export function createHttpCache(options: HttpCacheOptions): HttpCache {
   const hitForMiss = new LruMap<string, number>(MAX_HIT_FOR_MISS);
 
   return {
-    handle(request, rule, fetchOrigin) {
-      const bypass = judgeRequest(request, rule);
-      const url = cacheKeyOf(request.url, contextOf(request).isSecure);
-      if (bypass) return pass(request, fetchOrigin, url, bypass.forward, bypass.detail);
-      const found = store.find(url, request.headers);
-      return found instanceof Promise
-        ? found.then((later) => decide(request, rule, fetchOrigin, url, later))
-        : decide(request, rule, fetchOrigin, url, found);
+    store,
+    handle: (request, rule, fetchOrigin) =>
+      answer(request, cacheKeyOf(request.url, contextOf(request).isSecure), rule, fetchOrigin),
+    answer,
+    async settled(url) {
+      await flights
+        .get(url)
+        ?.outcome.then((outcome) => (outcome.kind === 'coming' ? outcome.stored : null))
+        .catch(() => undefined);
     },
   };
+
+  function answer(
+    request: Request,
+    url: string,
+    rule: HttpCacheRule,
+    fetchOrigin: FetchOrigin,
+  ): Response | Promise<Response> {
+    const bypass = judgeRequest(request, rule);
+    if (bypass) return pass(request, fetchOrigin, url, bypass.forward, bypass.detail);
+    const found = store.find(url, request.headers);
+    return found instanceof Promise
+      ? found.then((later) => decide(request, rule, fetchOrigin, url, later))
+      : decide(request, rule, fetchOrigin, url, found);
+  }
 
   function decide(
     request: Request,

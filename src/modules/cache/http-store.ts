@@ -15,6 +15,10 @@ export interface HttpStore {
   keep(draft: AnswerDraft, headers: Headers, begunAt: Moment): Promise<HttpEntry | null>;
   /** Forgets every answer of a URL. */
   drop(url: string): Promise<boolean>;
+  /** Every key under which answers of a URL lie; empty when there are none. */
+  keysOf(url: string): Promise<readonly string[]>;
+  /** Scheme and authority of what was stored here, the latest last. */
+  origins(): readonly string[];
 }
 
 export interface AnswerDraft {
@@ -45,6 +49,8 @@ export function createHttpStore(space: CacheSpace<HttpMeta>, randomId: () => str
     if (stored === null) return MISS;
     return isAnswer(stored) ? { entry: stored } : findVariant(url, stored.meta as VariantsMeta, headers);
   };
+  /** A set, in the order of the last use. */
+  const origins = new Set<string>();
   const put = ({ meta, body, tags }: AnswerDraft, key: string, begunAt: Moment): HttpEntry | null => {
     const freshUntil = meta.receivedAt + Math.max(0, meta.lifetime.seconds - meta.initialAge) * 1000;
     const draft = { meta, body, tags, freshUntil, staleUntil: freshUntil + afterlifeOf(meta) * 1000 };
@@ -61,6 +67,7 @@ export function createHttpStore(space: CacheSpace<HttpMeta>, randomId: () => str
     begin: () => space.begin(),
     async keep(draft, headers, begunAt) {
       const { url, vary } = draft.meta;
+      note(origins, url.slice(0, url.indexOf('/', url.indexOf('://') + 3)));
       if (vary.length === 0) return put(draft, url, begunAt);
       const variant = variantOf(vary, headers);
       if (variant === null) return null;
@@ -86,10 +93,28 @@ export function createHttpStore(space: CacheSpace<HttpMeta>, randomId: () => str
       return entry;
     },
     drop: (url) => space.delete(url),
+    async keysOf(url) {
+      const stored = await space.get(url);
+      if (!stored) return [];
+      return stored.meta.kind === 'variants' ? [url, ...stored.meta.keys] : [url];
+    },
+    origins: () => [...origins],
   };
 }
 
 type StoredEntry = NonNullable<Awaited<ReturnType<CacheSpace<HttpMeta>['get']>>>;
+
+/** With `ALLOWED_HOSTS=*` there may be any number of hosts. */
+const MAX_ORIGINS = 1000;
+
+function note(origins: Set<string>, origin: string): void {
+  if (origins.has(origin)) return;
+  origins.add(origin);
+  for (const oldest of origins) {
+    if (origins.size <= MAX_ORIGINS) return;
+    origins.delete(oldest);
+  }
+}
 
 const EMPTY = new Uint8Array(0);
 

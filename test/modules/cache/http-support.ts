@@ -39,6 +39,8 @@ export function openHttpCache(limits: Partial<HttpCacheLimits> = {}) {
     clock,
     store,
     space,
+    cache,
+    origin,
     asked,
     faults,
     /** What the origin answers from now on. */
