@@ -380,7 +380,7 @@ describe('variants', () => {
     expect(items.length).toBeLessThanOrEqual(17);
     const last = await cache.send('/a', { headers: { foo: '9999' } });
     expect(status(last)).toStartWith('bunkhouse; hit');
-  });
+  }, 30_000);
 
   test('variants of a list that is gone are out of reach', async () => {
     const cache = openHttpCache();
