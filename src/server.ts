@@ -18,6 +18,7 @@ import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
 import { openPhpPool } from './drivers/php-pools.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
 import { isKnownDead, ownGlobalIdentity } from './drivers/process-identity.ts';
+import { publicFetcher } from './drivers/public-fetcher.ts';
 import { redisBus } from './drivers/redis-bus.ts';
 import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
@@ -31,6 +32,7 @@ import { createMetrics } from './kernel/metrics.ts';
 import {
   accessProblems,
   databaseProblems,
+  fetchProblems,
   phpProblems,
   requestProblems,
   serverProblems,
@@ -47,10 +49,12 @@ import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
+import { createParse, parseProblems } from './modules/parse/index.ts';
 import { createPhp } from './modules/php/index.ts';
 import { createProxy, proxyProblems } from './modules/proxy/index.ts';
 import { createSockets, socketProblems } from './modules/sockets/index.ts';
 import { createUploads, uploadProblems } from './modules/uploads/index.ts';
+import { parserPool } from './parser-pool.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
@@ -91,6 +95,8 @@ export const problemTables = [
   accessProblems,
   authProblems,
   uploadProblems,
+  parseProblems,
+  fetchProblems,
   socketProblems,
   cacheProblems,
   httpCacheProblems,
@@ -302,6 +308,15 @@ export async function createServer(config: Config): Promise<Server> {
     log,
     metrics,
   });
+  const parse = createParse({
+    pool: parserPool(log),
+    cache: cache.data.scope('parse'),
+    clock,
+    limiter,
+    maxBytes: config.parseMaxSize,
+    fetcher: config.parseFetch === 'on' ? publicFetcher({ userAgent: `bunkhouse/${VERSION}` }) : null,
+    readFile: uploads.readFile,
+  });
   const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
   const health = createHealth({
     checks: [
@@ -330,7 +345,7 @@ export async function createServer(config: Config): Promise<Server> {
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
 
-  const served: Module[] = [cache, auth, uploads, sockets].filter(isServed);
+  const served: Module[] = [cache, auth, uploads, sockets, parse].filter(isServed);
   // What the others tell goes out over the bus, and they use the cache, whether or not this process has routes of theirs.
   const behind: Module[] = [cache, sockets]
     .filter((module) => !isServed(module))

@@ -9,7 +9,8 @@ import { databaseLocations, locations } from '../paths.ts';
 import type { Logger } from '../ports/logger.ts';
 import { openStorage, storageLocation } from '../storage.ts';
 import { type Command, print, table } from './command.ts';
-import { silentLog, withDatabase } from './open-database.ts';
+import { withDatabase } from './open-database.ts';
+import { silentLog } from './silent-log.ts';
 
 interface Finding {
   readonly level: 'ok' | 'warning' | 'fault';

@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   cache: async () => (await import('./cache.ts')).cacheCommand,
   config: async () => (await import('./config.ts')).configCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  parse: async () => (await import('./parse.ts')).parseCommand,
   openapi: async () => (await import('./openapi.ts')).openapiCommand,
 };
 

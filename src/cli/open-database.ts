@@ -3,8 +3,8 @@ import { loadMigrations, migrate, pendingMigrations, readHistory } from '../db/m
 import { openDatabase } from '../db/registry.ts';
 import { databaseLocations, locations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
-import type { Logger } from '../ports/logger.ts';
 import { CommandError } from './command.ts';
+import { silentLog } from './silent-log.ts';
 
 /**
  * Runs work on a named database as it is, and closes it. The server may be running on the same file meanwhile, as far as the engine
@@ -45,14 +45,3 @@ export async function requireMigrated(config: Config, database: Database): Promi
   }
   await migrateDatabase(config, database);
 }
-
-/** Commands report by their messages and exit codes. */
-export const silentLog: Logger = {
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-  line() {},
-  child: () => silentLog,
-  flush() {},
-};

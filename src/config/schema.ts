@@ -321,13 +321,11 @@ export const SETTINGS = {
     env: 'PARSE_FETCH',
     choices: ['on', 'off'],
     default: 'off',
-    isPlanned: true,
     description: 'Whether `/api/parse` may fetch public URLs.',
   }),
   parseMaxSize: size({
     env: 'PARSE_MAX_SIZE',
     default: '16MiB',
-    isPlanned: true,
     description: 'Largest source `/api/parse` takes.',
   }),
   logDir: path({ env: 'LOG_DIR', isPlanned: true, description: 'Where logs are kept as files.' }),

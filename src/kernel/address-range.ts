@@ -13,3 +13,20 @@ export function parseAddressRange(text: string): AddressRange | null {
     return null;
   }
 }
+
+/** What IANA has given out to the public so far (IPv6 Global Unicast Address Assignments). */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
+
+/**
+ * Whether an address belongs to the public internet: not to this machine, its networks, its cloud's metadata, nor to a range that
+ * leads back to those (RFC 6890; mapped and translated IPv4 inside IPv6 are judged as what they stand for, or not at all).
+ */
+export function isPublicAddress(text: string): boolean {
+  try {
+    const address = ipaddr.process(text);
+    if (address.range() !== 'unicast') return false;
+    return address.kind() === 'ipv4' || address.match(GLOBAL_UNICAST);
+  } catch {
+    return false;
+  }
+}

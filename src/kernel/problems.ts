@@ -61,6 +61,17 @@ export const storageProblems = defineProblems('storage', {
   },
 });
 
+/** Failures of fetching what somebody named. */
+export const fetchProblems = defineProblems('fetch', {
+  refused: {
+    status: 422,
+    title: 'Address refused',
+    detail: 'Only http and https addresses of the public internet, on their usual ports, are fetched.',
+  },
+  failed: { status: 422, title: 'Could not fetch', detail: 'Nothing came from the address in time.' },
+  'too-large': { status: 413, title: 'Document too large', detail: 'What the address sends is larger than is taken.' },
+});
+
 /** Failures of a database. */
 export const databaseProblems = defineProblems('database', {
   busy: { status: 503, title: 'Database busy', detail: 'Another process holds the database. Try again shortly.' },

@@ -19,7 +19,7 @@ const cli = (args: string[], env: Record<string, string> = {}, stdin = '') => ru
 const PASSWORD = 'correct horse battery';
 
 describe('the command line', () => {
-  test.each(['serve', 'test', 'migrate', 'user', 'db', 'config', 'doctor', 'openapi'])(
+  test.each(['serve', 'test', 'migrate', 'user', 'db', 'config', 'doctor', 'parse', 'openapi'])(
     '%s explains itself, and does nothing',
     async (name) => {
       const { code, stdout, stderr } = await cli([name, '--help']);

@@ -1,5 +1,7 @@
+import type { Caller } from '../../kernel/caller.ts';
 import type { EventBus } from '../../kernel/events.ts';
 import { createHook } from '../../kernel/hooks.ts';
+import { isUuid } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Images } from '../../ports/images.ts';
@@ -112,6 +114,16 @@ export function createUploads(options: UploadsOptions) {
   return {
     ...module,
     hooks: { admission },
+    /**
+     * The content of a file that the caller may read, whole, for code of the house; null when there is none, `tooLarge` instead of
+     * more than `maxBytes`.
+     */
+    async readFile(caller: Caller | null, id: string, maxBytes: number) {
+      const file = isUuid(id) ? await service.findReadable(caller, id) : null;
+      if (!file) return null;
+      if (file.size > maxBytes) return { tooLarge: true } as const;
+      return { type: file.type, bytes: new Uint8Array(await new Response(await service.open(file)).arrayBuffer()) };
+    },
     /** Asks running resumable uploads to keep what they have and end, so that nobody has to wait for them. */
     drain: () => resumable.drain(),
   };

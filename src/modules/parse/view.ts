@@ -1,0 +1,25 @@
+import type { TObject } from '@sinclair/typebox';
+import type { Warning } from './job.ts';
+
+/** What a view is given. */
+export interface ViewInput {
+  readonly text: string;
+  /** Where the source is from; `null` when nobody says. */
+  readonly url: string | null;
+  /** What decided how the bytes became text. */
+  readonly charset: { readonly name: string; readonly by: 'bom' | 'header' | 'meta' | 'default' };
+  // biome-ignore lint/suspicious/noExplicitAny: checked against the schema that stands beside the view
+  readonly options: any;
+}
+
+/** What a view gives: a value that JSON can carry. */
+export interface ViewOutput {
+  readonly result: unknown;
+  readonly warnings: readonly Warning[];
+}
+
+/** One way to look at a source. It throws problems of the `parse` table for what the source is at fault of. */
+export type View = (input: ViewInput) => ViewOutput | Promise<ViewOutput>;
+
+/** The options of every view of a language; the first is the default view. */
+export type ViewOptions = Readonly<Record<string, TObject>>;
