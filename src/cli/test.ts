@@ -10,6 +10,11 @@ const SERVICES = [
   { program: 'php', aptPackage: 'php-cli' },
   { program: 'php-fpm8.2', aptPackage: 'php8.2-fpm' },
   { program: 'openssl', aptPackage: 'openssl' },
+  // OpenStack Swift, as a real S3 store.
+  { program: 'swift-proxy-server', aptPackage: 'swift-proxy' },
+  { program: 'swift-account-server', aptPackage: 'swift-account' },
+  { program: 'swift-container-server', aptPackage: 'swift-container' },
+  { program: 'swift-object-server', aptPackage: 'swift-object' },
 ] as const;
 
 /** For one test, in milliseconds; those that start servers and browsers need more than the default on a busy machine. */

@@ -103,6 +103,9 @@ export function s3DirectAccess(options: S3DirectAccessOptions): DirectAccess {
 
     abortParts: (key, uploadId) => parts.abort(at(key) && key, uploadId),
 
+    sweepParts: (prefix, olderThanMs) =>
+      parts.abortWhere(prefix, (_key, openedAt) => bucket.now() - openedAt >= olderThanMs),
+
     async copy(from, to) {
       const size = await parts.sizeOf(at(from) && from);
       if (size === null) return null;

@@ -64,7 +64,7 @@ export function s3ObjectStore(tools: S3Tools, times: MarkTimes & DownloadTimes):
 
     async *unsettled() {
       for (const key of await marks.stale()) {
-        await parts.abortAll(key);
+        await parts.abortWhere(key, (other) => other === key);
         if ((await parts.sizeOf(key)) === null) await marks.clear(key);
         else yield key;
       }

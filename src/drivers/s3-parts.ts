@@ -6,7 +6,7 @@ import {
   DeleteObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
-  paginateListParts,
+  ListPartsCommand,
 } from '@aws-sdk/client-s3';
 import type { S3Bucket } from './s3-bucket.ts';
 import { isMissing, isNotImplemented, type S3Fault } from './s3-faults.ts';
@@ -26,8 +26,8 @@ export interface S3Parts {
   complete(key: string, uploadId: string, parts: readonly CompletedPart[], size: number): Promise<boolean>;
   /** Gives the upload up and frees its parts. Idempotent. */
   abort(key: string, uploadId: string): Promise<void>;
-  /** Gives up every upload of the key. */
-  abortAll(key: string): Promise<void>;
+  /** Gives up uploads for keys that start with a prefix; `openedAt` is by the store's clock. */
+  abortWhere(prefix: string, isMeant: (key: string, openedAt: number) => boolean): Promise<void>;
   /** Deletes the object. Idempotent. */
   remove(key: string): Promise<void>;
   /** Size of the object; `null` when there is none. */
@@ -74,16 +74,16 @@ export function s3Parts(bucket: S3Bucket): S3Parts {
     },
     async list(key, UploadId) {
       const parts: ListedPart[] = [];
-      const pages = paginateListParts({ client }, { ...at(key), UploadId })[Symbol.asyncIterator]();
+      let after: string | undefined | null;
       try {
-        for (
-          let page = await bucket.ask(pages.next(), isGone);
-          !page.done;
-          page = await bucket.ask(pages.next(), isGone)
-        ) {
-          for (const { PartNumber = 0, Size = 0, ETag = '' } of page.value.Parts ?? []) {
+        // The SDK's own paging never ends where a store names a next page that there is not.
+        while (after !== null) {
+          const command: ListPartsCommand = new ListPartsCommand({ ...at(key), UploadId, PartNumberMarker: after });
+          const page = await bucket.ask(client.send(command), isGone);
+          for (const { PartNumber = 0, Size = 0, ETag = '' } of page.Parts ?? []) {
             parts.push({ number: PartNumber, size: Size, etag: ETag });
           }
+          after = page.IsTruncated ? page.NextPartNumberMarker : null;
         }
         return parts;
       } catch (error) {
@@ -107,26 +107,28 @@ export function s3Parts(bucket: S3Bucket): S3Parts {
       }
       return true;
     },
-    async abortAll(key) {
-      const found: string[] = [];
+    async abortWhere(prefix, isMeant) {
+      const found: { readonly key: string; readonly id: string }[] = [];
       let marker: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | null = {};
       try {
         while (marker) {
           const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({
             Bucket,
-            Prefix: bucket.toName(key),
+            Prefix: bucket.toName(prefix),
             ...marker,
           });
           const page = await bucket.ask(client.send(command), isNotImplemented);
-          for (const { Key, UploadId } of page.Uploads ?? [])
-            if (Key === bucket.toName(key) && UploadId) found.push(UploadId);
+          for (const { Key = '', UploadId: id = '', Initiated } of page.Uploads ?? []) {
+            const key = bucket.toKey(Key);
+            if (isMeant(key, Initiated?.getTime() ?? 0)) found.push({ key, id });
+          }
           marker = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : null;
         }
       } catch (error) {
         // What such a store keeps of an upload that died is for its own lifecycle rule.
         unless(isNotImplemented)(error);
       }
-      for (const uploadId of found) await abort(key, uploadId);
+      for (const { key, id } of found) await abort(key, id);
     },
   };
 }

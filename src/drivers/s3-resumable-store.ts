@@ -182,7 +182,7 @@ export function s3ResumableStore({ bucket, parts, sender }: S3Tools): ResumableS
       const growth = await growths.find(handle);
       if (!growth) return;
       // A crash may have left uploads that nothing speaks of.
-      if (growth.uploadId !== null) await parts.abortAll(handle);
+      if (growth.uploadId !== null) await parts.abortWhere(handle, (other) => other === handle);
       await growths.remove(handle);
     },
 
@@ -190,7 +190,7 @@ export function s3ResumableStore({ bucket, parts, sender }: S3Tools): ResumableS
       carried.delete(handle);
       const growth = await growths.find(handle);
       if (!growth) return;
-      await parts.abortAll(handle);
+      await parts.abortWhere(handle, (other) => other === handle);
       if (growth.uploadId !== null) await parts.abort(handle, growth.uploadId);
       if (growth.state !== 'growing') await parts.remove(handle);
       await growths.remove(handle);

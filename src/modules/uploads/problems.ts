@@ -112,6 +112,31 @@ export const uploadProblems = defineProblems('uploads', {
     detail:
       'Each upload that is to be joined must be one of yours, made as a partial one, complete and not used before.',
   },
+  'direct-unsupported': {
+    status: 501,
+    title: 'No direct uploads here',
+    detail: 'Files of this server are not kept in a bucket that clients can reach. Send the content to the server.',
+  },
+  'direct-not-found': {
+    status: 404,
+    title: 'No such direct upload',
+    detail: 'There is no direct upload of this id that you began, or it is over.',
+  },
+  'not-complete': {
+    status: 409,
+    title: 'Content not there yet',
+    detail: 'The bucket does not have all of the content. Put what is missing and complete the upload again.',
+  },
+  'size-mismatch': {
+    status: 422,
+    title: 'Wrong size',
+    detail: 'The content has not the size that was announced. It was thrown away.',
+  },
+  'hash-mismatch': {
+    status: 422,
+    title: 'Wrong hash',
+    detail: 'The content has not the SHA-256 that was announced. It was thrown away.',
+  },
   locked: {
     status: 423,
     title: 'Upload locked',

@@ -1,16 +1,13 @@
-import { AppError } from '../../kernel/errors.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import type { ResumableStore } from '../../ports/resumable-store.ts';
 import type { Admit } from './admission.ts';
 import { uploadProblems } from './problems.ts';
+import { isRefusal } from './refusal.ts';
 import { SNIFF_BYTES, sniffType } from './sniff.ts';
 import type { WriteLock } from './tus-locks.ts';
 import { readMetadata } from './tus-protocol.ts';
 import { type UploadRecord, uploadRecords } from './tus-records.ts';
-
-/** What is no refusal although it is not our side's failure. */
-const RETRIED = new Set(['uploads/locked', 'database/conflict']);
 
 export interface CompletionOptions {
   readonly store: ObjectStore;
@@ -59,9 +56,4 @@ export function createCompletion({ store, resumable, admit, log, remove }: Compl
     });
     return record.id;
   };
-}
-
-/** Whether it would be refused again. What our side failed at may go well the next time. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof AppError && error.problem.status < 500 && !RETRIED.has(error.code);
 }
