@@ -21,8 +21,8 @@ export interface SignedIn {
   readonly headers: { readonly authorization: string };
 }
 
-export async function startOurs(bench: Bench): Promise<SignedIn> {
-  const server = await startBunkhouse(bench, 'requests');
+export async function startOurs(bench: Bench, name = 'requests', isPinned = true): Promise<SignedIn> {
+  const server = await startBunkhouse(bench, name, {}, isPinned);
   return { server, headers: await signUp(server) };
 }
 
@@ -31,6 +31,7 @@ export function startRaw(
   bench: Bench,
   answers: Readonly<Record<string, unknown>> = {},
   headers?: Readonly<Record<string, string>>,
+  isPinned = true,
 ): Promise<RunningServer> {
   const dataDir = join(bench.workDir, 'raw');
   mkdirSync(dataDir, { recursive: true });
@@ -44,19 +45,25 @@ export function startRaw(
       ...(headers ? { HEADERS: JSON.stringify(headers) } : {}),
     },
     readyPath: '/ready',
+    isPinned,
   });
 }
 
 /** Starts Express with someone signed in; gives the versions of what it is made of, too. */
-export async function startExpress(bench: Bench): Promise<SignedIn & { readonly versions: string[] }> {
+export async function startExpress(
+  bench: Bench,
+  name: string,
+  isPinned = true,
+): Promise<SignedIn & { readonly versions: string[] }> {
   const versions = await installPeer('express', EXPRESS_PACKAGES);
-  const dataDir = join(bench.workDir, 'express');
+  const dataDir = join(bench.workDir, name);
   mkdirSync(dataDir, { recursive: true });
   const server = await bench.start({
     name: 'express',
     command: ['node', join(PEERS, 'express.mjs')],
     env: { NODE_ENV: 'production', DATA_DIR: dataDir, SECRET: 'a-secret-of-the-express-peer-0123456789' },
     readyPath: '/health/live',
+    isPinned,
   });
   return { server, headers: await signUp(server), versions };
 }

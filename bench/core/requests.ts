@@ -15,7 +15,7 @@ const BOUNDARY = 'bunkhouse-bench-0123456789';
 /** Small requests, one kind after another, all servers standing all the while. Gives the peers' versions. */
 export async function measureRequests(bench: Bench): Promise<string[]> {
   const ours = await startOurs(bench);
-  const express = await startExpress(bench);
+  const express = await startExpress(bench, 'express');
   const bodyFile = await writeMultipart(bench);
   const live = '/health/live';
   const me = '/api/auth/me';
@@ -68,15 +68,20 @@ export async function measureRequests(bench: Bench): Promise<string[]> {
       peers: [plain('raw', raw, metadata)],
     });
   }
+  await Promise.all([ours.server, express.server, raw, decorated].map((server) => server.stop()));
   if (bench.wants('upload')) {
+    const writers = [
+      await startOurs(bench, 'uploads', false),
+      await startExpress(bench, 'express-uploads', false),
+    ] as const;
     await compare(bench, {
       title: 'POST /api/files, 10 KB',
-      ours: post('bunkhouse (fsynced)', ours),
-      peers: [{ ...post('express (not fsynced)', express), atLeast: 1 }],
+      ours: post('bunkhouse (fsynced)', writers[0]),
+      peers: [{ ...post('express (not fsynced)', writers[1]), atLeast: 1 }],
       isWriting: true,
     });
+    await Promise.all(writers.map(({ server }) => server.stop()));
   }
-  await Promise.all([ours.server, express.server, raw, decorated].map((server) => server.stop()));
   return express.versions;
 }
 

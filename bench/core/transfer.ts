@@ -112,10 +112,10 @@ async function takeRound(contender: Contender, round: number, bytes: number): Pr
 
 /** Started anew after the sign-up, so that hashing a password does not count as idle memory. */
 async function ours(bench: Bench): Promise<Contender> {
-  const before = await startBunkhouse(bench, 'transfer');
+  const before = await startBunkhouse(bench, 'transfer', {}, false);
   const headers = await signUp(before);
   await before.stop();
-  const server = await startBunkhouse(bench, 'transfer');
+  const server = await startBunkhouse(bench, 'transfer', {}, false);
   const digest = transferDigest(bench.options.transferBytes);
   return {
     name: 'bunkhouse',
@@ -136,7 +136,7 @@ async function ours(bench: Bench): Promise<Contender> {
 }
 
 async function raw(bench: Bench): Promise<Contender> {
-  const server = await startRaw(bench);
+  const server = await startRaw(bench, {}, undefined, false);
   return {
     name: 'raw',
     server,

@@ -31,8 +31,9 @@ export function startBunkhouse(
   bench: Bench,
   name: string,
   env?: Readonly<Record<string, string>>,
+  isPinned = true,
 ): Promise<RunningServer> {
-  return bench.start(bunkhouse(join(bench.workDir, name), env));
+  return bench.start({ ...bunkhouse(join(bench.workDir, name), env), isPinned });
 }
 
 /** Registers a user, at our API or at a peer that has the same one; gives the header that speaks for them. */

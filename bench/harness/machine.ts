@@ -20,7 +20,7 @@ export async function describeRun(
     `- ${new Date().toISOString().slice(0, 10)}, ${await revision()}`,
     `- ${cpu?.model ?? 'unknown CPU'}, ${cpus().length} cores, ${memory}, ${type()} ${release()}, files on ${fileSystem}`,
     `- bun ${Bun.version}, node ${node.replace('v', '')}${peers.length > 0 ? `, ${peers.join(', ')}` : ''}`,
-    `- medians of ${runs} interleaved rounds of ${seconds} s; ${canPin ? 'server and client each on a core of their own' : 'no cores pinned'}`,
+    `- medians of ${runs} interleaved rounds of ${seconds} s; ${canPin ? 'server and client each on a core of their own, but where files are written' : 'no cores pinned'}`,
   ].join('\n');
 }
 

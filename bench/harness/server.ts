@@ -13,12 +13,17 @@ export interface ServerSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Answers 2xx as soon as the server can work. */
   readonly readyPath: string;
-  /** Whether all its threads share one core, as they do while a client on the other core loads it. Default: true. */
+  /**
+   * Whether all its threads share one core, as they do while a client on the other core loads it. Default: true. Where files are
+   * written it is false: everybody writes, and we hash and flush, on threads of a pool.
+   */
   readonly isPinned?: boolean;
 }
 
 export interface RunningServer {
   readonly name: string;
+  /** Whether it is held to a core; its client then is, too. */
+  readonly isPinned: boolean;
   readonly pid: number;
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly origin: string;
@@ -37,7 +42,8 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const logFile = join(workDir, `${spec.name}-${port}.log`);
-  const command = spec.isPinned === false ? [...spec.command] : pinned(SERVER_CORE, spec.command);
+  const { isPinned = true } = spec;
+  const command = isPinned ? pinned(SERVER_CORE, spec.command) : [...spec.command];
   const { PATH = '', HOME = '' } = process.env;
   const startedAt = performance.now();
   const child = Bun.spawn(command, {
@@ -66,7 +72,7 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
     await Bun.sleep(POLL_MS);
   }
   const startMs = performance.now() - startedAt;
-  return { name: spec.name, pid: innermostChild(child.pid), origin, startMs, stop };
+  return { name: spec.name, isPinned, pid: innermostChild(child.pid), origin, startMs, stop };
 }
 
 async function answers(url: string): Promise<boolean> {

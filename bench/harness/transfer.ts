@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CLIENT_CORE, pinned, run } from './tools.ts';
+import { run } from './tools.ts';
 
 /** One large body, sent or fetched by a process of its own. */
 export interface Transfer {
@@ -23,11 +23,9 @@ export const BLOCK_BYTES = 2 ** 20;
 const CLIENT = join(import.meta.dir, 'transfer-client.ts');
 const TIMEOUT_MS = 5 * 60_000;
 
-/** Runs the transfer from the client's core. Throws when it fails. */
+/** Runs the transfer; the client shares the cores with the server. Throws when it fails. */
 export async function runTransfer(transfer: Transfer): Promise<TransferResult> {
-  return JSON.parse(
-    await run(pinned(CLIENT_CORE, ['bun', CLIENT, JSON.stringify(transfer)]), TIMEOUT_MS),
-  ) as TransferResult;
+  return JSON.parse(await run(['bun', CLIENT, JSON.stringify(transfer)], TIMEOUT_MS)) as TransferResult;
 }
 
 /** Bytes that do not compress and look like no known file type; the same in every process. */

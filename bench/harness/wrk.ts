@@ -36,7 +36,7 @@ const SCRIPT = join(import.meta.dir, 'load.lua');
 const TIMEOUT_SECONDS = 10;
 const SLACK_MS = 20_000;
 
-/** Loads a server from one thread of wrk. Throws when a single answer was no success: a fast refusal is no speed. */
+/** Loads a server from one thread of wrk, on a core of its own when the server has one. Throws when a single answer was no success: a fast refusal is no speed. */
 export async function loadServer(server: RunningServer, load: Load, seconds: number): Promise<Sample> {
   const headers = Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const limits = ['-t1', `-c${load.connections}`, `-d${seconds}s`, '--timeout', `${TIMEOUT_SECONDS}s`];
@@ -44,10 +44,8 @@ export async function loadServer(server: RunningServer, load: Load, seconds: num
   const body = load.bodyFile === undefined ? [] : ['--', load.bodyFile];
   const cpuBefore = cpuSeconds(server.pid);
   const machineBefore = machineCpuSeconds();
-  const client = await runCounted(
-    pinned(CLIENT_CORE, [...command, server.origin + load.path, ...body]),
-    seconds * 1000 + SLACK_MS,
-  );
+  const whole = [...command, server.origin + load.path, ...body];
+  const client = await runCounted(server.isPinned ? pinned(CLIENT_CORE, whole) : whole, seconds * 1000 + SLACK_MS);
   const cpu = cpuSeconds(server.pid) - cpuBefore;
   const others = machineCpuSeconds() - machineBefore - cpu - client.cpuSeconds;
   const report = JSON.parse(client.stdout.trim().split('\n').at(-1) ?? '') as WrkReport;

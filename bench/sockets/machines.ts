@@ -76,5 +76,15 @@ async function startRedis(workDir: string): Promise<{ readonly url: string; read
     }
     await Bun.sleep(20);
   }
-  return { url, server: { name: 'redis', pid: child.pid, origin: url, startMs: performance.now() - startedAt, stop } };
+  return {
+    url,
+    server: {
+      name: 'redis',
+      isPinned: true,
+      pid: child.pid,
+      origin: url,
+      startMs: performance.now() - startedAt,
+      stop,
+    },
+  };
 }

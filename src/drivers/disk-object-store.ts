@@ -1,14 +1,20 @@
 import { access, constants, mkdir, open, opendir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
+import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
+import { abortable } from './abortable.ts';
 import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
-import { atDisk, directorySync, isErrno, writeDurably } from './disk-write.ts';
+import { atDisk, directorySync, isErrno, streamWriter, syncNow } from './disk-write.ts';
+import { hashThread } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 
 /** A Blob opens its file only when it is sent, moments after `get`: until then a delete waits. */
 const OPENING_MS = 50;
+
+/** A body of at most so many bytes is written at once. */
+const SMALL_BYTES = 64 * 1024;
 
 export interface DiskObjectStoreOptions {
   /** Directory that belongs to this store alone; made when missing. */
@@ -18,14 +24,15 @@ export interface DiskObjectStoreOptions {
 /**
  * Objects as files on a local disk.
  *
- * A put writes `.staging/<owner>~<name>`, makes the bytes durable, gives them their final name by a hard link and makes
- * that name durable. The staging entry then stays as the mark of an unsettled object until `settle` removes it, so a
+ * A put writes `.staging/<owner>~<name>`, gives the bytes their final name by a hard link, and makes both durable; nobody
+ * knows the key before. The staging entry then stays as the mark of an unsettled object until `settle` removes it, so a
  * crash at any point leaves either nothing, or an entry that {@link ObjectStore.unsettled} finds. Processes on one
  * machine may share a root; machines may not, since life and death of an owner are judged locally.
  */
 export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
   const paths = objectPaths(root);
   const syncDirectory = directorySync();
+  const stream = streamWriter(hashThread());
   const opening = new Map<string, number>();
   let prepared: Promise<unknown> | null = null;
 
@@ -56,22 +63,44 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
   };
 
   return {
-    async put(key, body, { maxBytes = Number.POSITIVE_INFINITY, signal } = {}) {
+    async put(key, body, { maxBytes = Number.POSITIVE_INFINITY, signal, isDisposable = false } = {}) {
       assertKey(key);
       await prepare();
       const staged = paths.stagingPath(key);
-      const handle = await open(staged, 'wx').catch(failUnlessNew);
+      const source = limited(abortable(body, signal), maxBytes);
+      let isStaged = false;
       let isPublished = false;
-      try {
-        const written = await writeDurably(handle, body, maxBytes, signal);
+      const publish = async () => {
         await giveFinalName(paths, key, staged).catch(failUnlessNew);
         isPublished = true;
+      };
+      try {
+        const { head, isWhole } = await takeHead(source);
+        if (isWhole) {
+          const bytes = Buffer.concat(head);
+          await writeFile(staged, bytes, { flag: 'wx' }).catch((error: unknown) => {
+            isStaged = !isErrno(error, 'EEXIST');
+            return failUnlessNew(error);
+          });
+          isStaged = true;
+          // Before the flush, so that one commit of the file system's journal covers content and name.
+          await publish();
+          await atDisk(syncNow(staged));
+          await syncDirectory(paths.shardDirectory(key));
+          const sha256 = new Bun.CryptoHasher('sha256').update(bytes).digest('hex');
+          return { key, size: bytes.length, sha256 };
+        }
+        const handle = await open(staged, 'wx').catch(failUnlessNew);
+        isStaged = true;
+        const written = await stream.write(handle, head, source, isDisposable);
+        await publish();
         await syncDirectory(paths.shardDirectory(key));
         return { key, ...written };
       } catch (error) {
+        void source.return(undefined);
         // The final name goes first: while the mark stands, a crash in between is found again.
         if (isPublished) await removeFile(paths.finalPath(key)).catch(() => undefined);
-        await removeFile(staged).catch(() => undefined);
+        if (isStaged) await removeFile(staged).catch(() => undefined);
         throw error;
       }
     },
@@ -138,6 +167,27 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
       }
     },
   };
+}
+
+async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) throw storageProblems.create('too-large');
+    yield chunk;
+  }
+}
+
+/** Reads until the body is over or no longer small. */
+async function takeHead(source: AsyncGenerator<Uint8Array>) {
+  const head: Uint8Array[] = [];
+  for (let size = 0; size <= SMALL_BYTES; ) {
+    const next = await source.next();
+    if (next.done) return { head, isWhole: true };
+    head.push(next.value);
+    size += next.value.length;
+  }
+  return { head, isWhole: false };
 }
 
 /** A key is put once: meeting its file already there is a bug of the caller, not a fault of the disk. */

@@ -1,8 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fsync, openSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { AppError } from '../kernel/errors.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import { sharedRun } from '../kernel/shared-run.ts';
-import { abortable } from './abortable.ts';
+import type { ThreadHash } from './hash-thread.ts';
 
 /** Bytes after which what was written is sent to the disk while more is still arriving. */
 const FLUSH_EVERY_BYTES = 64 * 2 ** 20;
@@ -17,51 +19,98 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-/**
- * Fills a new file from a stream and makes its content durable (fdatasync). Chunks are gathered into batches; one batch
- * is written on another thread while the next is received and hashed on this one, and never more than two are held.
- * Large files are flushed along the way, so that the end does not wait for gigabytes. The handle is closed in any case.
- */
-export async function writeDurably(
-  handle: FileHandle,
-  body: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<WrittenFile> {
-  const hash = new Bun.CryptoHasher('sha256');
-  const flusher = backgroundFlusher(handle);
-  let size = 0;
-  let writtenBytes = 0;
-  let batch: Uint8Array[] = [];
-  let writing: Promise<void> | undefined;
+/** Memory that the event loop fills while the blocks before it are hashed and written by others. */
+type Block = Uint8Array<SharedArrayBuffer>;
 
-  const writeBatch = async (): Promise<void> => {
-    await writing;
-    writing = atDisk(writeAll(handle, batch, writtenBytes));
-    writing.catch(() => undefined);
-    flusher.wrote(size - writtenBytes);
-    writtenBytes = size;
-    batch = [];
+const BLOCK_BYTES = 512 * 1024;
+/** Of one stream: one is filled, the others are on their way. */
+const MAX_BLOCKS = 4;
+/** Kept for the next stream; more than these are left to the garbage collector. */
+const KEPT_BLOCKS = 8;
+
+export interface StreamWriter {
+  /**
+   * Fills a new file from a stream, after the chunks of its head, and makes its content durable (fdatasync). Hashing and
+   * writing happen on other threads while more is received, and memory is bounded by {@link MAX_BLOCKS}. Large files are
+   * flushed along the way, so that the end does not wait for gigabytes. The handle is closed in any case.
+   * @param isDisposable chunks are nobody else's: their memory is freed as soon as they are copied.
+   */
+  write(
+    handle: FileHandle,
+    head: readonly Uint8Array[],
+    rest: AsyncIterable<Uint8Array>,
+    isDisposable: boolean,
+  ): Promise<WrittenFile>;
+}
+
+export function streamWriter(openHash: () => ThreadHash): StreamWriter {
+  const idle: Block[] = [];
+  const takeBlock = (): Block => idle.pop() ?? new Uint8Array(new SharedArrayBuffer(BLOCK_BYTES));
+  const giveBlock = (block: Block): void => {
+    if (idle.length < KEPT_BLOCKS) idle.push(block);
   };
 
-  try {
-    for await (const chunk of abortable(body, signal)) {
-      size += chunk.length;
-      if (size > maxBytes) throw storageProblems.create('too-large');
-      hash.update(chunk);
-      batch.push(chunk);
-      if (size - writtenBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) await writeBatch();
-    }
-    if (batch.length > 0) await writeBatch();
-    await writing;
-    await flusher.idle();
-    await atDisk(handle.datasync());
-  } finally {
-    await writing?.catch(() => undefined);
-    await flusher.idle().catch(() => undefined);
-    await atDisk(handle.close());
-  }
-  return { size, sha256: hash.digest('hex') };
+  return {
+    async write(handle, head, rest, isDisposable) {
+      const hash = openHash();
+      const flusher = backgroundFlusher(handle);
+      /** Blocks on their way, oldest first. */
+      const underWay: Promise<void>[] = [];
+      let block = takeBlock();
+      let filled = 0;
+      let size = 0;
+
+      const process = async (full: Block, bytes: number, position: number): Promise<void> => {
+        const part = full.subarray(0, bytes);
+        const results = await Promise.allSettled([hash.update(part), atDisk(writeAll(handle, [part], position))]);
+        giveBlock(full);
+        for (const result of results) if (result.status === 'rejected') throw result.reason;
+      };
+      const ship = (): void => {
+        const processed = process(block, filled, size - filled);
+        processed.catch(() => undefined);
+        underWay.push(processed);
+        flusher.wrote(filled);
+      };
+      const add = async (chunk: Uint8Array): Promise<void> => {
+        for (let done = 0; done < chunk.length; ) {
+          const part = chunk.subarray(done, done + block.length - filled);
+          block.set(part, filled);
+          done += part.length;
+          filled += part.length;
+          size += part.length;
+          if (filled < block.length) continue;
+          if (underWay.length >= MAX_BLOCKS - 1) await underWay.shift();
+          ship();
+          block = takeBlock();
+          filled = 0;
+        }
+      };
+
+      try {
+        for (const chunk of head) await add(chunk);
+        for await (const chunk of rest) {
+          await add(chunk);
+          if (isDisposable) free(chunk);
+        }
+        ship();
+        await Promise.all(underWay);
+        await flusher.idle();
+        const [sha256] = await Promise.all([hash.digest(), atDisk(handle.datasync())]);
+        return { size, sha256 };
+      } finally {
+        await Promise.allSettled(underWay);
+        hash.drop();
+        await flusher.idle().catch(() => undefined);
+        await atDisk(handle.close());
+      }
+    },
+  };
+}
+
+/** Gives a chunk's memory back now. Left to the garbage collector, megabytes of them would gather first. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /**
@@ -80,15 +129,17 @@ export function directorySync(): (path: string) => Promise<void> {
   };
 }
 
-/** Makes the entries of a directory durable. */
-export async function syncNow(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
+/** Makes the content of a file, or the entries of a directory, durable. Opening what was just written waits for no disk. */
+export async function syncNow(path: string): Promise<void> {
+  const descriptor = openSync(path, 'r');
   try {
-    await handle.sync();
+    await flush(descriptor);
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }
+
+const flush = promisify(fsync);
 
 /** Awaits a file operation and translates its failure to a `storage/*` problem. */
 export async function atDisk<T>(operation: Promise<T>): Promise<T> {

@@ -36,6 +36,8 @@ export interface ObjectStore {
 export interface PutOptions {
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
+  /** The chunks are the store's: nobody else looks at their memory again, so it may free it when it has used them. */
+  readonly isDisposable?: boolean;
 }
 
 export interface StoredObject {

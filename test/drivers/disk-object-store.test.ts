@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +27,57 @@ objectStoreContract('the disk store', async () => {
 
 /** Names of runs that are over: an earlier run of this very pid, a pid that cannot be, and no name at all. */
 const DEAD = [`${process.pid}-1-00000000`, '99999999-5-00000000', 'nonsense'];
+
+describe('large bodies', () => {
+  const sha256 = (parts: readonly Uint8Array[]) =>
+    parts.reduce((hash, part) => hash.update(part), new Bun.CryptoHasher('sha256')).digest('hex');
+
+  test('many at once arrive byte for byte, whatever the sizes of their chunks', async () => {
+    const store = diskObjectStore({ root: await makeRoot() });
+    const bodies = [
+      [100_000, 1, 524_288, 524_287, 0, 3_000_000],
+      [65_537],
+      [524_288, 524_288],
+      Array.from({ length: 300 }, (_, index) => index * 13),
+    ].map((sizes) => sizes.map((size) => randomBytes(size)));
+    const stored = await Promise.all(bodies.map((parts, index) => store.put(`files/${index}`, from(parts))));
+    expect(stored.map((object) => object.sha256)).toEqual(bodies.map(sha256));
+    for (const [index, parts] of bodies.entries()) {
+      const found = await store.get(`files/${index}`);
+      expect(Buffer.from(await new Response(found?.body).arrayBuffer()).equals(Buffer.concat(parts))).toBe(true);
+    }
+  });
+
+  test('chunks that are disposable are freed, unless they share their memory', async () => {
+    const store = diskObjectStore({ root: await makeRoot() });
+    const shared = bytes(200_000).buffer as ArrayBuffer;
+    const parts = () => [bytes(100_000), bytes(70_000), new Uint8Array(shared, 0, 100_000), bytes(500_000)];
+    const [owned, kept] = [parts(), parts()];
+    const digest = sha256(owned);
+    const disposed = await store.put('files/owned', from(owned), { isDisposable: true });
+    expect((await store.put('files/kept', from(kept))).sha256).toBe(digest);
+    expect(disposed.sha256).toBe(digest);
+    expect(owned.map(({ length }) => length)).toEqual([100_000, 0, 100_000, 0]);
+    expect(kept.map(({ length }) => length)).toEqual([100_000, 70_000, 100_000, 500_000]);
+  });
+
+  test('one that fails halfway leaves the others alone', async () => {
+    const root = await makeRoot();
+    const store = diskObjectStore({ root });
+    async function* failing() {
+      yield bytes(3_000_000);
+      throw new Error('the source is gone');
+    }
+    const good = bytes(4_000_000);
+    const [failed, stored] = await Promise.allSettled([
+      store.put('files/bad', failing()),
+      store.put('files/good', from([good])),
+    ]);
+    expect(failed).toMatchObject({ status: 'rejected', reason: { message: 'the source is gone' } });
+    expect(stored).toMatchObject({ status: 'fulfilled', value: { sha256: sha256([good]) } });
+    expect((await filesBelow(root)).toSorted()).toEqual([expect.stringMatching(/~files~good$/), 'files~good']);
+  });
+});
 
 describe('what a crash left on disk', () => {
   /** Puts an object as a run of that name would have, up to where it stopped. */
@@ -113,15 +165,16 @@ describe('the disk store', () => {
     const gate = Promise.withResolvers<void>();
     const started = Promise.withResolvers<void>();
     async function* slow() {
+      yield bytes(100_000);
       started.resolve();
-      yield bytes(10);
       await gate.promise;
     }
     const first = store.put('files/twice', slow());
     await started.promise;
     await failureOf(store.put('files/twice', from([bytes(20)])));
+    await failureOf(store.put('files/twice', from([bytes(200_000)])));
     gate.resolve();
-    expect((await first).size).toBe(10);
+    expect((await first).size).toBe(100_000);
   });
 
   test('a body that was handed out can still be read when a delete comes right after', async () => {

@@ -33,6 +33,7 @@ export function assertFits(bytes: number, limits: UploadLimits, quotaLeft: numbe
 
 /**
  * Stores a stream as the content of a file, within the file limit and `room` bytes of quota. On failure nothing remains.
+ * @param isDisposable as in `ObjectStore.put`.
  */
 export async function takeIn(
   store: ObjectStore,
@@ -40,12 +41,14 @@ export async function takeIn(
   source: AsyncIterable<Uint8Array>,
   limits: UploadLimits,
   room: number,
+  isDisposable = false,
 ): Promise<StoredContent> {
   const fileLimit = limits.maxFileBytes > 0 ? limits.maxFileBytes : Number.POSITIVE_INFINITY;
   const { body, head } = tapHead(source, SNIFF_BYTES);
   try {
     const { key, size, sha256 } = await store.put(`files/${fileId}/${randomToken(12)}`, body, {
       maxBytes: Math.min(fileLimit, room),
+      isDisposable,
     });
     return { objectKey: key, size, sha256, type: await sniffType(head()) };
   } catch (error) {

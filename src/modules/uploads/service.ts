@@ -127,6 +127,7 @@ export function createUploadService(options: UploadServiceOptions) {
 
     /**
      * Keeps a body under a name: the content of the owner's newest file of that name is replaced, else a file is made.
+     * @param body its chunks are not used by anybody else.
      * @param declaredBytes what the client says the body has; `null` when it does not say.
      */
     async putByName(
@@ -144,7 +145,7 @@ export function createUploadService(options: UploadServiceOptions) {
       try {
         if (declaredBytes !== null) assertFits(declaredBytes, limits, allowance.room);
         const id = uuidv7(clock.now());
-        const content = await takeIn(store, before?.id ?? id, allowance.metered(body), limits, allowance.room);
+        const content = await takeIn(store, before?.id ?? id, allowance.metered(body), limits, allowance.room, true);
         const [admitted] = await admit({
           ownerId,
           files: [{ ...content, id, name }],

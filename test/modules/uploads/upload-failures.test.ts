@@ -276,12 +276,12 @@ describe('when something breaks in between', () => {
     await open();
     const connection = await connectRaw(uploads.url);
     connection.write(
-      'PUT /api/files/by-name/x HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 10\r\n\r\n',
+      'PUT /api/files/by-name/x HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer alice\r\nContent-Length: 200000\r\n\r\n',
     );
-    connection.write('first');
+    connection.write('1'.repeat(100_000));
     await eventually(async () => (await uploads.filesOnDisk()).length === 1);
     await uploads.deleteUser('alice');
-    connection.write('other');
+    connection.write('2'.repeat(100_000));
     expect(await connection.until(/\}$/)).toContain('"code":"auth/required"');
     connection.close();
     await expectNothingKept();

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+
+const ENTRY = join(import.meta.dirname, '../workers/sha256.ts');
+/** An idle thread gives its memory back after so long. */
+const IDLE_MS = 30_000;
+
+/** To the thread (`workers/sha256.ts`), each with the number of a hash. `block` may come any number of times. */
+export type HashRequest =
+  | { readonly open: number }
+  | { readonly block: number; readonly bytes: Uint8Array<SharedArrayBuffer> }
+  | { readonly end: number }
+  | { readonly drop: number };
+
+/** From the thread: one for each block, in order, and one for the end. */
+export type HashAnswer = { readonly hashed: number } | { readonly ended: number; readonly sha256: string };
+
+/** A SHA-256 that is computed beside the event loop. */
+export interface ThreadHash {
+  /** Adds a block; resolves when its memory may be used again. Blocks are hashed in the order of the calls. */
+  update(block: Uint8Array<SharedArrayBuffer>): Promise<void>;
+  /** Lower-case hex. The last call. */
+  digest(): Promise<string>;
+  /** Gives up. The last call. */
+  drop(): void;
+}
+
+interface Waiting {
+  resolve(sha256: string): void;
+  reject(error: Error): void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  /** By the number of the hash, what its blocks and at last its end wait for, in order. */
+  readonly hashes: Map<number, Waiting[]>;
+  idle: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Opens hashes on one thread, which is started when it is first needed. It does not keep the process alive. */
+export function hashThread(): () => ThreadHash {
+  let current: Thread | null = null;
+  let lastNumber = 0;
+
+  const start = (): Thread => {
+    const worker = new Worker(ENTRY, { smol: true, ref: false });
+    const hashes: Thread['hashes'] = new Map();
+    const thread: Thread = { worker, hashes, idle: undefined };
+    worker.onmessage = ({ data }: MessageEvent<HashAnswer>) => {
+      if ('hashed' in data) hashes.get(data.hashed)?.shift()?.resolve('');
+      else {
+        hashes.get(data.ended)?.shift()?.resolve(data.sha256);
+        forget(thread, data.ended);
+      }
+    };
+    worker.onerror = ({ message }) => {
+      if (current === thread) current = null;
+      for (const waiting of [...hashes.values()].flat())
+        waiting.reject(new Error(`the hashing thread failed: ${message}`));
+      hashes.clear();
+      worker.terminate();
+    };
+    return thread;
+  };
+
+  const forget = (thread: Thread, number: number): void => {
+    thread.hashes.delete(number);
+    if (thread.hashes.size > 0) return;
+    thread.idle = setTimeout(() => {
+      if (current === thread) current = null;
+      thread.worker.terminate();
+    }, IDLE_MS);
+    thread.idle.unref();
+  };
+
+  return () => {
+    current ??= start();
+    const thread = current;
+    const number = ++lastNumber;
+    clearTimeout(thread.idle);
+    thread.hashes.set(number, []);
+    const send = (message: HashRequest) => thread.worker.postMessage(message);
+    const ask = (message: HashRequest): Promise<string> => {
+      const waiting = thread.hashes.get(number);
+      if (!waiting) return Promise.reject(new Error('the hashing thread is gone'));
+      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      waiting.push({ resolve, reject });
+      send(message);
+      return promise;
+    };
+    send({ open: number });
+    return {
+      update: (bytes) => ask({ block: number, bytes }).then(() => undefined),
+      digest: () => ask({ end: number }),
+      drop() {
+        if (!thread.hashes.has(number)) return;
+        send({ drop: number });
+        forget(thread, number);
+      },
+    };
+  };
+}
