@@ -38,11 +38,16 @@ const log = (event: string, details: object = {}) => {
   console.error(line);
 };
 
+/** What was started must end with the run, however that ends. */
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+
 log('start', { soak: soak.name, seconds, size });
 try {
   const figures = await soak.run({
     seconds,
     size,
+    signal: interrupted.signal,
     log,
     fail(promise, details) {
       failures++;

@@ -4,6 +4,8 @@ export interface SoakRun {
   readonly seconds: number;
   /** How big it is, in whatever the soak counts. */
   readonly size: number;
+  /** Aborted when the run was told to stop: it then ends what it has started. */
+  readonly signal: AbortSignal;
   /** Writes one line to the log: what was done, and whatever was found. */
   log(event: string, details?: Readonly<Record<string, unknown>>): void;
   /** Notes that a promise was broken; the run goes on and fails in the end. */

@@ -32,6 +32,11 @@ export const sockets: Soak = {
     const accounts = await Promise.all(
       Array.from({ length: ACCOUNTS }, (_, index) => cluster.createAccount(`soak${index}@example.org`)),
     );
+    const interrupted = new Promise<never>((_resolve, reject) => {
+      run.signal.addEventListener('abort', () => reject(new Error('interrupted')));
+    });
+    // It is looked at once the clients are there.
+    interrupted.catch(() => undefined);
     const clients = await openClients(run, cluster, ledger, topics, accounts);
     run.log('all clients are there', { clients: clients.length });
 
@@ -41,7 +46,7 @@ export const sockets: Soak = {
       for (let count = Math.ceil(run.size / FLAP_SHARE); count > 0; count--) pick(clients).flap();
     }, 1_000);
     const reporting = setInterval(() => run.log('so far', { ...ledger.figures }), REPORT_MS);
-    const troubles = await causeTrouble(run, cluster, ledger);
+    const troubles = await Promise.race([causeTrouble(run, cluster, ledger), interrupted]);
     clearInterval(flapping);
     await publisher.stop();
 
