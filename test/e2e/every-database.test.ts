@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { connectCentrifugo } from '../modules/sockets/raw-client.ts';
 import type { FileAnswer } from '../modules/uploads/support.ts';
+import { runCli } from '../support/cli.ts';
 import { type Call, createClient, PASSWORD, register, signIn, type Tokens } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -56,6 +58,19 @@ for (const kind of kinds) {
       await server?.[Symbol.asyncDispose]();
       await sqld?.[Symbol.asyncDispose]();
     });
+
+    if (kind.isKept)
+      test('an account that the command line disables loses its open socket', async () => {
+        const { access_token: token, user } = await register(call, 'cut@example.org');
+        const client = await connectCentrifugo(`${server.url.replace('http', 'ws')}/connection/websocket`, token);
+        const env = { DATA_DIR: server.dataDir, ...kind.env(sqld?.url() ?? '') };
+        // A replica file belongs to one process; the command line goes to the primary.
+        const { DATABASE_REPLICA_PATH: _replica, ...direct } = env as Record<string, string>;
+        const { code, stderr } = await runCli(['user', 'disable', user.email], { cwd: server.dataDir, env: direct });
+        expect(stderr).toBe('');
+        expect(code).toBe(0);
+        expect((await client.closed).code).toBe(3500);
+      });
 
     test('a person registers, signs in and refreshes', async () => {
       const { user } = await register(call, 'Ann@Example.org');
