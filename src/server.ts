@@ -390,7 +390,6 @@ export async function createServer(config: Config): Promise<Server> {
     const late = () => new Promise<void>((resolve) => setTimeout(resolve, BUS_WAIT_MS).unref());
     lifecycle.add({ name: 'shared bus', start: () => Promise.race([sharedBus.opened, late()]) });
   }
-  lifecycle.add({ name: 'image processes', stop: () => images.stop() });
   for (const module of modules) {
     lifecycle.add({
       name: module.name,
@@ -398,6 +397,8 @@ export async function createServer(config: Config): Promise<Server> {
       ...(module.stop ? { stop: () => module.stop?.() } : {}),
     });
   }
+  // Before the modules, which else wait for what the children do.
+  lifecycle.add({ name: 'image processes', stop: () => images.stop() });
   if (config.metricsPort !== undefined) {
     const { host: hostname, metricsPort: port } = config;
     let metricsServer: ReturnType<typeof startPlainServer> | null = null;

@@ -16,6 +16,7 @@ export function tellSystemMessages({ events, publisher, signal, onFault }: Syste
     publisher.publish({ topic: userTopic(userId), name, data }).then(() => undefined, onFault);
   const ends = [
     events.on('files/created', ({ fileId, ownerId }) => tell(ownerId, 'files/created', { id: fileId })),
+    events.on('files/changed', ({ fileId, ownerId }) => tell(ownerId, 'files/changed', { id: fileId })),
     events.on('files/deleted', ({ fileId, ownerId }) => tell(ownerId, 'files/deleted', { id: fileId })),
     events.on('auth/sessions-revoked', ({ userId, sessionId }) =>
       signal({ kind: 'revoke', userId, sessionId }).catch(onFault),

@@ -29,9 +29,9 @@ export function createThumbhashes({ database, variants, log }: ThumbhashesOption
   let retry: ReturnType<typeof setTimeout> | undefined;
 
   const retryLater = (error: unknown): void => {
+    if (isStopped) return;
     log.warn({ err: error }, 'a ThumbHash could not be made yet');
     clearTimeout(retry);
-    if (isStopped) return;
     retry = setTimeout(wake, RETRY_MS);
     // A process that has nothing else to do need not wait for it.
     if (typeof retry === 'object') retry.unref();

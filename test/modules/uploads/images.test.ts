@@ -151,7 +151,7 @@ describe('the picture of a file', () => {
     }
     expect((await variants()).length).toBe(100);
     await eventually(async () => (await objects()) === 101);
-  });
+  }, 30_000);
 
   test('is made again when its object was lost', async () => {
     await open();
@@ -237,7 +237,7 @@ describe('what gives no picture', () => {
     const statuses = (await Promise.all(wishes)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(64);
     expect(new Set(statuses)).toEqual(new Set([200, 503]));
-  });
+  }, 30_000);
 
   const queries = [
     'width=0',
