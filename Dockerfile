@@ -6,17 +6,23 @@ COPY package.json bun.lock ./
 RUN bun install --frozen-lockfile --production
 
 FROM oven/bun:1.4.5-slim
+# For applications in PHP_ROOT; without it everything else works and PHP answers 503.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends php-fpm php-sqlite3 php-mbstring php-xml php-curl \
+  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \
     DATA_DIR=/data \
-    PUBLIC_DIR=/app/public
+    PUBLIC_DIR=/app/public \
+    PHP_ROOT=/app/php
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY drizzle ./drizzle
 COPY src ./src
 COPY public ./public
+COPY php ./php
 # The volume is made for the user that the server runs as.
 RUN mkdir /data && chown bun:bun /data
 VOLUME /data

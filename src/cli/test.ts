@@ -17,6 +17,15 @@ const SERVICES = [
   { program: 'swift-object-server', aptPackage: 'swift-object' },
 ] as const;
 
+/** PHP applications that run in tests: a file of each, and its package with what it needs. */
+const APPLICATIONS = [
+  { file: '/usr/share/dokuwiki/doku.php', aptPackages: ['dokuwiki', 'php8.2-xml', 'php8.2-mbstring', 'php8.2-gd'] },
+  { file: '/usr/share/adminer/adminer.php', aptPackages: ['adminer', 'php8.2-sqlite3'] },
+  { file: '/usr/share/phpsysinfo/xml.php', aptPackages: ['phpsysinfo', 'php8.2-xml'] },
+] as const;
+/** They would bring a web server of their own along. */
+const UNWANTED = ['apache2-', 'libapache2-mod-php8.2-'];
+
 /** For one test, in milliseconds; those that start servers and browsers need more than the default on a busy machine. */
 const TEST_TIMEOUT_MS = 30_000;
 
@@ -27,9 +36,10 @@ export const testCommand: Command = {
 Runs "bun test". Services that tests need are installed first where that is possible (as root on Debian); elsewhere what is
 missing is named and the tests that need it are skipped, but never with CI=true: then a missing service is a failure.`,
   async run(args) {
-    const missing = SERVICES.filter(({ program }) => Bun.which(program) === null);
-    if (missing.length > 0) await install(missing.map(({ aptPackage }) => aptPackage));
-    const stillMissing = SERVICES.filter(({ program }) => Bun.which(program) === null).map(({ program }) => program);
+    await install(missingPrograms());
+    const applications = missingApplications();
+    if (applications.length > 0) await install([...applications, ...UNWANTED]);
+    const stillMissing = [...missingPrograms(), ...missingApplications()];
     if (stillMissing.length > 0) {
       const message = `missing for some tests: ${stillMissing.join(', ')}`;
       if (process.env['CI'] === 'true') throw new CommandError(message);
@@ -44,8 +54,16 @@ missing is named and the tests that need it are skipped, but never with CI=true:
   },
 };
 
+function missingPrograms(): string[] {
+  return SERVICES.filter(({ program }) => Bun.which(program) === null).map(({ aptPackage }) => aptPackage);
+}
+
+function missingApplications(): string[] {
+  return APPLICATIONS.filter(({ file }) => !existsSync(file)).flatMap(({ aptPackages }) => aptPackages);
+}
+
 async function install(packages: readonly string[]): Promise<void> {
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  if (packages.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
   process.stderr.write(`bunkhouse: installing ${packages.join(', ')}\n`);
   const apt = async (...args: string[]) =>
     Bun.spawn(['apt-get', '-q', '-y', ...args], {

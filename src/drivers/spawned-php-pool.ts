@@ -6,6 +6,7 @@ import { phpProblems } from '../kernel/problems.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PhpObserver, PhpPool } from '../ports/php-pool.ts';
 import { createFastCgiPool, type FastCgiPoolLimits } from './fastcgi-pool.ts';
+import { findBarrier } from './php-fpm-access.ts';
 import type { PhpFpmConfig } from './php-fpm-config.ts';
 import { reapOrphans } from './php-fpm-orphans.ts';
 import { choosePhpOwner } from './php-fpm-owner.ts';
@@ -46,6 +47,7 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
   let state: 'idle' | 'starting' | 'up' | 'failed' | 'stopped' = 'idle';
   let phpFpm: PhpFpmProcess | null = null;
   let config: PhpFpmConfig | null = null;
+  let barrier: ReturnType<typeof findBarrier> = null;
   let isReloading = false;
   let lastDeathAt = Number.NEGATIVE_INFINITY;
   let backoffMs = FIRST_BACKOFF_MS;
@@ -98,6 +100,9 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
         owner: choosePhpOwner(options.documentRoot),
         maxBodyBytes: options.maxBodyBytes,
       };
+      barrier = config.owner && findBarrier(options.documentRoot, config.owner);
+      if (barrier)
+        log.error({ ...barrier, user: config.owner?.uid }, 'scripts cannot be read by the account that they run as');
       phpFpm = await startPhpFpm({ binary: options.binary, config, notesDir, log, events });
     } catch (error) {
       log.error({ err: error, binary: options.binary }, 'php-fpm does not start');
@@ -162,7 +167,11 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
     async ping() {
       if (state === 'idle') return { status: 'off', detail: 'not started: nothing has asked for PHP yet' };
       if (state === 'failed') return { status: 'down', detail: 'php-fpm does not start; the log says why' };
-      if (await pingPhpFpm({ unix: statusSocket })) return { status: 'ok' };
+      if (await pingPhpFpm({ unix: statusSocket })) {
+        return barrier
+          ? { status: 'degraded', detail: 'scripts cannot be read by the account that they run as; doctor says more' }
+          : { status: 'ok' };
+      }
       return { status: 'down', detail: 'php-fpm does not answer' };
     },
     async reload() {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadMigrations } from '../../src/db/migrate.ts';
@@ -249,6 +249,22 @@ describe('doctor', () => {
         'RATE_LIMIT_AUTH',
       ]),
     );
+  });
+
+  test('says what keeps PHP from running, and what to do', async () => {
+    const root = join(cwd, 'site');
+    await mkdir(root, { recursive: true });
+    await writeFile(join(root, 'old.php5'), '');
+    const { code, findings: found } = await findings({
+      PHP_ROOT: root,
+      PHP_MODE: 'front-controller',
+      PHP_FPM: 'unix:/nowhere/fpm.sock',
+    });
+    const of = (subject: string) => found.filter((finding) => finding.subject === subject);
+    expect(code).toBe(1);
+    expect(of('PHP_FPM')).toMatchObject([{ level: 'warning', message: expect.stringContaining('socket exist') }]);
+    expect(of('PHP_SCRIPT')).toMatchObject([{ level: 'fault', message: expect.stringContaining('index.php') }]);
+    expect(of('PHP_ROOT')).toMatchObject([{ level: 'warning', message: expect.stringContaining('old.php5') }]);
   });
 });
 

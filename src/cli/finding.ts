@@ -1,0 +1,6 @@
+/** What `doctor` has found. */
+export interface Finding {
+  readonly level: 'ok' | 'warning' | 'fault';
+  readonly subject: string;
+  readonly message: string;
+}
