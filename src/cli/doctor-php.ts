@@ -11,17 +11,19 @@ import type { Finding } from './finding.ts';
 export async function checkPhp(config: Config): Promise<Finding[]> {
   if (!config.servers.includes('php')) return [];
   const root = resolve(config.phpRoot);
-  const findings = [await checkPhpFpm(config)];
   if (!existsSync(root)) {
-    return [
-      ...findings,
-      { level: 'ok', subject: 'PHP_ROOT', message: 'is not there: nothing is served under PHP_MOUNT' },
-    ];
+    return [{ level: 'ok', subject: 'PHP_ROOT', message: 'is not there: nothing is served under PHP_MOUNT' }];
   }
   const real = realpathSync(root);
-  return [...findings, ...checkReading(config, real), ...checkScript(config, real), ...checkExtensions(real)];
+  return [
+    await checkPhpFpm(config),
+    ...checkReading(config, real),
+    ...checkScript(config, real),
+    ...checkExtensions(real),
+  ];
 }
 
+/** Whether there is a php-fpm. */
 async function checkPhpFpm({ phpFpm }: Config): Promise<Finding> {
   const subject = 'PHP_FPM';
   if (phpFpm !== 'spawn') {
