@@ -10,8 +10,8 @@ export interface RemoteBus extends Bus {
    * taken off the set: whoever listens to one on another process learns that there was more than they heard.
    */
   heal(strayed: Set<string>): void;
-  /** Called when it is up again. */
-  onReturn(heard: () => void): void;
+  /** Called when it has come up, and when it is gone. */
+  onChange(heard: (isUp: boolean) => void): void;
 }
 
 /** A bus of this process that can begin anew. */
@@ -20,17 +20,37 @@ export interface LocalBus extends Bus {
   forget(): void;
 }
 
+/** So long everything waits for a shared bus that was just lost: mostly it is back at once, and nothing was missed then. */
+const HOPE_MS = 1_000;
+
 /**
  * A shared bus, and that of this process while the shared one is out of reach: clients of one machine go on talking. The two
  * have different epochs, and so has each absence, so everybody who could have missed something on the way over is told.
  */
-export function fallbackBus(remote: RemoteBus, local: LocalBus): Bus {
+export function fallbackBus(remote: RemoteBus, local: LocalBus, hopeMs = HOPE_MS): Bus {
   const current = () => (remote.isUp ? remote : local);
   let listener: BusListener | null = null;
   const strayed = new Set<string>();
   remote.heal(strayed);
-  // Who was told numbers of one absence must not go on from them in the next.
-  remote.onReturn(() => local.forget());
+  /** Resolves when the shared bus is back or is given up for now; null while there is nothing to wait for. */
+  let hope: Promise<void> | null = null;
+  let endHope: () => void = () => undefined;
+  remote.onChange((isUp) => {
+    endHope();
+    if (isUp) {
+      // Who was told numbers of one absence must not go on from them in the next.
+      local.forget();
+    } else if (hopeMs > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => endHope(), hopeMs);
+      endHope = () => {
+        clearTimeout(timer);
+        hope = null;
+        resolve();
+      };
+      hope = promise;
+    }
+  });
 
   const presence: PresenceStore = {
     join: (topic, member) => current().presence.join(topic, member),
@@ -74,12 +94,14 @@ export function fallbackBus(remote: RemoteBus, local: LocalBus): Bus {
         },
       });
     },
-    publish(topic, draft, key) {
+    async publish(topic, draft, key) {
+      if (hope) await hope;
       if (remote.isUp) return remote.publish(topic, draft, key);
       strayed.add(topic);
       return local.publish(topic, draft, key);
     },
     async subscribe(topic) {
+      if (hope) await hope;
       const here = await local.subscribe(topic);
       try {
         return await remote.subscribe(topic);
@@ -93,8 +115,12 @@ export function fallbackBus(remote: RemoteBus, local: LocalBus): Bus {
       remote.unsubscribe(topic);
       local.unsubscribe(topic);
     },
-    history: (topic, query) => current().history(topic, query),
+    async history(topic, query) {
+      if (hope) await hope;
+      return current().history(topic, query);
+    },
     async signal(signal) {
+      if (hope) await hope;
       try {
         await remote.signal(signal);
       } catch {
@@ -104,6 +130,7 @@ export function fallbackBus(remote: RemoteBus, local: LocalBus): Bus {
     },
     ping: () => remote.ping(),
     async close() {
+      endHope();
       await Promise.all([remote.close(), local.close()]);
     },
   };

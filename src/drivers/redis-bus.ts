@@ -45,7 +45,7 @@ export function redisBus(options: RedisBusOptions): RemoteBus {
   const peopled = new Set<string>();
   let listener: BusListener | null = null;
   let strayed = new Set<string>();
-  let onReturn: () => void = () => undefined;
+  let onChange: (isUp: boolean) => void = () => undefined;
 
   const onMessage = (channel: string, message: string) => {
     if (channel === SIGNALS) {
@@ -77,9 +77,9 @@ export function redisBus(options: RedisBusOptions): RemoteBus {
     onFault,
     prepare: (run) => (strayed.size > 0 ? renewStrayed(run) : null),
     onChange(isUp) {
+      onChange(isUp);
       options.onChange?.(isUp);
       if (!isUp) return;
-      onReturn();
       // What was published meanwhile did not get here.
       listener?.onDoubt(null);
       audience.restore().catch(onFault);
@@ -116,8 +116,8 @@ export function redisBus(options: RedisBusOptions): RemoteBus {
     heal(streams) {
       strayed = streams;
     },
-    onReturn(heard) {
-      onReturn = heard;
+    onChange(heard) {
+      onChange = heard;
     },
     listen(heard) {
       listener = heard;

@@ -70,7 +70,7 @@ describe.skipIf(!hasRedis)('with Redis', () => {
         if (!isUp) alone.push(bus.publish('stray', { data: '"alone"' }));
       },
     });
-    const bus = fallbackBus(remote, memoryBus({ clock }));
+    const bus = fallbackBus(remote, memoryBus({ clock }), 0);
     bus.listen(recordingListener());
     const other = await open(clock);
     const heard = recordingListener();
@@ -91,6 +91,36 @@ describe.skipIf(!hasRedis)('with Redis', () => {
     await eventually(() => heard.doubts.includes('stray') || heard.doubts.includes(null));
     admin.close();
     await Promise.all([bus.close(), other.close()]);
+  });
+
+  test('connections to Redis that are cut cost nothing: what is published waits for the next', async () => {
+    const clock = fakeClock();
+    let absences = 0;
+    const waiting: Promise<Published>[] = [];
+    const remote = redisBus({
+      url: redis.url,
+      clock,
+      onFault: () => undefined,
+      onChange: (isUp) => {
+        if (isUp) return;
+        absences++;
+        waiting.push(bus.publish('cut', { data: '"waiting"' }));
+      },
+    });
+    // Longer than any machine takes to connect.
+    const bus = fallbackBus(remote, memoryBus({ clock }), 20_000);
+    const heard = recordingListener();
+    bus.listen(heard);
+    await eventually(() => remote.isUp);
+    const { epoch } = await bus.subscribe('cut');
+    const admin = new Bun.RedisClient(redis.url);
+    for (const kind of ['normal', 'pubsub']) await admin.send('CLIENT', ['KILL', 'TYPE', kind, 'SKIPME', 'yes']);
+    await eventually(() => absences > 0 && remote.isUp);
+    for (const each of await Promise.all(waiting)) expect(each.epoch).toBe(epoch);
+    expect((await bus.history('cut', { limit: 10 })).publications).toHaveLength(waiting.length);
+    await eventually(() => heard.publications.length === waiting.length);
+    admin.close();
+    await bus.close();
   });
 
   test('the audience is known again after the server was gone, and without a process that closed', async () => {
