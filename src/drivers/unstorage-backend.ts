@@ -16,6 +16,9 @@ export interface CacheBackendOptions {
 
 /** Drivers that hand our time to live on to what removes by itself. */
 const EXPIRING = new Set(['redis', 'upstash', 'vercel-kv', 'cloudflare-kv-binding', 'cloudflare-kv-http']);
+/** Drivers of what is close by; the others speak HTTP to somewhere. */
+const NEAR = new Set(['fs', 'redis', 'lru-cache', 'db0', 'mongodb']);
+const FAR_MS = 300;
 const REDIS_BASE = 'bunkhouse:cache';
 
 /**
@@ -31,6 +34,7 @@ export async function openCacheBackend(given: CacheBackendOptions): Promise<Cach
   return {
     name: given.driver,
     expires: EXPIRING.has(given.driver),
+    ...(NEAR.has(given.driver) ? {} : { patienceMs: FAR_MS }),
     get: async (id) => {
       const value: unknown = await storage.getItemRaw(id);
       return value instanceof Uint8Array ? value : null;

@@ -163,6 +163,8 @@ export interface CacheBackend {
   readonly name: string;
   /** Removes entries by itself when their time is over. */
   readonly expires: boolean;
+  /** How long it may well take to read; a request waits no longer. Default 50 ms. */
+  readonly patienceMs?: number;
   get(id: string): Promise<Uint8Array | null>;
   /** @param ttlSeconds a hint; the store judges expiry itself. */
   set(id: string, frame: Uint8Array, ttlSeconds: number): Promise<void>;

@@ -22,13 +22,12 @@ export interface GuardedBackendOptions {
   readonly backend: CacheBackend;
   readonly clock: Clock;
   readonly onFault: (error: unknown) => void;
-  /** How long a request waits for it. Default 50. */
-  readonly readMs?: number;
+  /** How long a request waits for it. */
+  readonly readMs: number;
   /** What must be done before the backend is used again. While it resolves to `false` the backend stays down. */
   readonly onReturn: (access: BackendAccess) => Promise<boolean>;
 }
 
-const READ_MS = 50;
 const WRITE_MS = 500;
 const LIST_MS = 5_000;
 /** While nobody waits for it. */
@@ -47,7 +46,7 @@ const PROBE_ID = 'meta:probe';
  * it is back is found out behind the scenes and not by somebody's request.
  */
 export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
-  const { backend, clock, onFault, onReturn, readMs = READ_MS } = options;
+  const { backend, clock, onFault, onReturn, readMs } = options;
   const pending = new Set<Promise<unknown>>();
   let pendingBytes = 0;
   let failures = 0;

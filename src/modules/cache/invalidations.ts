@@ -177,7 +177,8 @@ export function createInvalidations(clock: Clock): Invalidations {
   };
 }
 
-const EVERY_SPACE = '*';
+/** Stands for every space, but not for a single key. */
+export const EVERY_SPACE = '*';
 const EVERYTHING = `a${EVERY_SPACE}`;
 
 function idOf(target: Target): string {

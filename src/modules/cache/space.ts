@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CacheCounts, CacheEntry, CacheSpace, CacheSpaceStats, Moment } from '../../ports/cache.ts';
+import type { CacheCounts, CacheDraft, CacheEntry, CacheSpace, CacheSpaceStats, Moment } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { decodeFrame, encodeFrame, type FrameHead } from './frame.ts';
 import type { GuardedBackend } from './guarded-backend.ts';
@@ -92,10 +92,11 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     return isThere;
   };
 
-  const set: StoreSpace['set'] = (key, { body, meta, tags = [], ...until }, begunAt) => {
+  const store = (key: string, draft: CacheDraft, begunAt: Moment, isReplacing: boolean): HeldEntry | null => {
+    const { body, meta, tags = [] } = draft;
     const now = clock.now();
-    const staleUntil = Math.min(until.staleUntil, now + MAX_LIFETIME_MS);
-    const freshUntil = Math.min(until.freshUntil, staleUntil);
+    const staleUntil = Math.min(draft.staleUntil, now + MAX_LIFETIME_MS);
+    const freshUntil = Math.min(draft.freshUntil, staleUntil);
     if (staleUntil <= now || body.byteLength > parts.maxEntryBytes || !invalidations.canJudge(begunAt)) return null;
     const head: FrameHead = { space: name, key, meta, tags, begunAt, createdAt: now, freshUntil, staleUntil };
     const frame = encodeFrame(head, body);
@@ -106,14 +107,11 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     const isHeld = hold(entry, headBytes);
     if (!backend) return isHeld ? entry : null;
     const id = idOf(name, key);
-    if (!backend.isUp) {
-      parts.regret(id);
-      return isHeld ? entry : null;
-    }
     backend.set(id, frame, Math.ceil((staleUntil - now) / 1000)).then((isDone) => {
-      if (!isDone) parts.regret(id);
+      // What it replaces must not come back; what was merely made again may.
+      if (!isDone && isReplacing) parts.regret(id);
     });
-    return entry;
+    return isHeld || backend.isUp ? entry : null;
   };
 
   return {
@@ -150,10 +148,10 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
     begin: invalidations.tick,
     isCurrent: (key, tags, begunAt) =>
       invalidations.canJudge(begunAt) && invalidations.judge(name, key, tags, begunAt) === 'valid',
-    set,
+    set: (key, draft, begunAt) => store(key, draft, begunAt, false),
     replace(key, draft) {
       parts.announce([{ kind: 'key', space: name, name: key }], false);
-      return set(key, draft, invalidations.tick());
+      return store(key, draft, invalidations.tick(), true);
     },
     async delete(key) {
       parts.announce([{ kind: 'key', space: name, name: key }], false);

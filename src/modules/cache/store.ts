@@ -2,7 +2,14 @@ import { sharedRun } from '../../kernel/shared-run.ts';
 import type { CacheBackend, CacheSpace, CacheStore, PurgeOrder } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { type BackendAccess, guardBackend } from './guarded-backend.ts';
-import { createInvalidations, type Invalidation, readInvalidations, splitId, type Target } from './invalidations.ts';
+import {
+  createInvalidations,
+  EVERY_SPACE,
+  type Invalidation,
+  readInvalidations,
+  splitId,
+  type Target,
+} from './invalidations.ts';
 import { listEntries } from './listing.ts';
 import { MemoryTier } from './memory-tier.ts';
 import { exchangeNotes, MAX_LIFETIME_MS } from './notes-exchange.ts';
@@ -24,7 +31,7 @@ export interface CacheStoreOptions {
   readonly onFault?: (error: unknown) => void;
   /** Hears how long it took to make what is then stored. */
   readonly onLoad?: (space: string, seconds: number) => void;
-  /** How long a request waits for the backend, in milliseconds. Default 50. */
+  /** How long a request waits for the backend, in milliseconds. Default: what the backend says, else 50. */
   readonly readMs?: number;
 }
 
@@ -44,6 +51,7 @@ export interface OpenCacheStore extends CacheStore {
 
 const DEFAULT_MAX_ENTRY_BYTES = 16 * 1024 * 1024;
 const DEFAULT_BACKEND_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_READ_MS = 50;
 const TICK_MS = 5_000;
 const PROBE_MS = 500;
 const SWEEP_MS = 10 * 60_000;
@@ -53,6 +61,7 @@ const MAX_REGRETS = 10_000;
 /** How long a start waits for the backend. */
 const START_MS = 1_000;
 const START_PAUSE_MS = 20;
+const REMOVED_AT_ONCE = 64;
 /** Purges in one message. */
 const MAX_TOLD = 500;
 const SPACE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
@@ -64,12 +73,24 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
   const invalidations = createInvalidations(clock);
   const spaces = new Map<string, StoreSpace>();
   const regrets = new Set<string>();
+  let hasForgottenRegrets = false;
   const stopped = new AbortController();
   let timers: ReturnType<typeof setInterval>[] = [];
   let ticking: Promise<void> | null = null;
+  let sweeping: Promise<number> | null = null;
+
+  const tellAll = (notes: readonly Invalidation[]) => {
+    for (let start = 0; start < notes.length; start += MAX_TOLD) tell(notes.slice(start, start + MAX_TOLD));
+  };
+  const announce = (targets: readonly Target[], isSoft: boolean) => tellAll(invalidations.add(targets, isSoft));
 
   /** What the backend missed while it was not there. */
   const makeUp = async (access: BackendAccess): Promise<boolean> => {
+    if (hasForgottenRegrets) {
+      hasForgottenRegrets = false;
+      // More than could be remembered: nothing that is there counts.
+      announce([{ kind: 'all', space: EVERY_SPACE }], false);
+    }
     if (!(await exchangeNotes(access, invalidations))) return false;
     for (const id of regrets) {
       if (!(await access.delete(id))) return false;
@@ -84,13 +105,9 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
       clock,
       onFault,
       onReturn: makeUp,
-      ...(options.readMs === undefined ? {} : { readMs: options.readMs }),
+      readMs: options.readMs ?? options.backend.patienceMs ?? DEFAULT_READ_MS,
     });
 
-  const tellAll = (notes: readonly Invalidation[]) => {
-    for (let start = 0; start < notes.length; start += MAX_TOLD) tell(notes.slice(start, start + MAX_TOLD));
-  };
-  const announce = (targets: readonly Target[], isSoft: boolean) => tellAll(invalidations.add(targets, isSoft));
   const parts: StoreParts = {
     clock,
     tier,
@@ -101,14 +118,26 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
     onLoad: options.onLoad ?? (() => undefined),
     regret(id) {
       if (regrets.size < MAX_REGRETS) regrets.add(id);
-      // More than can be remembered: nothing of before counts.
-      else announce([{ kind: 'all', space: '*' }], false);
+      else hasForgottenRegrets = true;
     },
     saveNotes: sharedRun(async () => {
       if (backend?.isUp) await exchangeNotes(backend, invalidations);
     }),
   };
 
+  /** @returns how many there were. */
+  const removeKeys = async (names: readonly string[], keys: readonly string[]): Promise<number> => {
+    let removed = 0;
+    for (const name of names) {
+      const space = spaces.get(name);
+      for (let start = 0; space && start < keys.length; start += REMOVED_AT_ONCE) {
+        const batch = keys.slice(start, start + REMOVED_AT_ONCE);
+        const were = await Promise.all(batch.map((key) => space.remove(key)));
+        removed += were.filter(Boolean).length;
+      }
+    }
+    return removed;
+  };
   const sweepMemory = () =>
     tier.sweep(TICK_STEPS, (entry) => entry.staleUntil <= clock.now() || !isUsable(entry, parts));
 
@@ -124,7 +153,7 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
     });
     return ticking;
   };
-  const sweep = async () => {
+  const sweepOnce = async () => {
     if (!options.backend || options.backend.expires || !backend?.isUp) return 0;
     try {
       return await sweepBackend(options.backend, parts, options.backendBytes ?? DEFAULT_BACKEND_BYTES, stopped.signal);
@@ -132,6 +161,12 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
       onFault(error);
       return 0;
     }
+  };
+  const sweep = () => {
+    sweeping ??= sweepOnce().finally(() => {
+      sweeping = null;
+    });
+    return sweeping;
   };
   const settled = async () => {
     await backend?.settled();
@@ -154,11 +189,9 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
       announce(targets, order.soft ?? false);
       const saving = parts.saveNotes();
       if (order.soft) return saving.then(() => null);
-      const removals: Promise<boolean>[] = [];
-      for (const name of names) for (const key of order.keys ?? []) removals.push(spaces.get(name)?.remove(key) ?? no);
       if (order.all) for (const name of names) spaces.get(name)?.memory.clear();
-      const [removed] = await Promise.all([Promise.all(removals), saving]);
-      return targets.every(({ kind }) => kind === 'key') ? removed.filter(Boolean).length : null;
+      const [removed] = await Promise.all([removeKeys(names, order.keys ?? []), saving]);
+      return targets.every(({ kind }) => kind === 'key') ? removed : null;
     },
     list: (query) => listEntries(spaces, parts, query),
     stats: () => ({
@@ -203,10 +236,9 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-const no = Promise.resolve(false);
 
 function toTargets({ keys = [], tags = [], prefix, all, spaces }: PurgeOrder, names: readonly string[]): Target[] {
-  const scopes = spaces ?? ['*'];
+  const scopes = spaces ?? [EVERY_SPACE];
   return [
     ...names.flatMap((space) => keys.map((name): Target => ({ kind: 'key', space, name }))),
     ...tags.map((name): Target => ({ kind: 'tag', name })),
