@@ -19,7 +19,7 @@ const cli = (args: string[], env: Record<string, string> = {}, stdin = '') => ru
 const PASSWORD = 'correct horse battery';
 
 describe('the command line', () => {
-  test.each(['serve', 'test', 'migrate', 'user', 'db', 'config', 'doctor', 'parse', 'openapi'])(
+  test.each(['serve', 'test', 'migrate', 'user', 'db', 'cache', 'config', 'doctor', 'parse', 'openapi'])(
     '%s explains itself, and does nothing',
     async (name) => {
       const { code, stdout, stderr } = await cli([name, '--help']);
@@ -53,6 +53,13 @@ describe('the command line', () => {
     [['user', 'disable']],
     [['db']],
     [['db', 'nonsense']],
+    [['cache']],
+    [['cache', '__proto__']],
+    [['cache', 'purge']],
+    [['cache', 'stats', '--nonsense']],
+    [['cache', 'stats']],
+    [['cache', 'warm']],
+    [['cache', 'warm', '--file', 'nowhere.txt']],
     [['migrate', '--database', 'nonsense']],
     [['config', '--nonsense']],
   ])('%j fails with one clear line', async (args) => {
@@ -227,6 +234,14 @@ describe('doctor', () => {
     expect(found.map(({ subject }) => subject)).toEqual(
       expect.arrayContaining(['settings', 'DATA_DIR', 'database:main']),
     );
+  });
+
+  test('looks whether the cache answers', async () => {
+    const about = async (CACHE_URL: string) =>
+      (await findings({ CACHE_URL })).findings.find(({ subject }) => subject === 'cache')?.level;
+    expect(await about(`fs:${join(cwd, 'cache')}`)).toBe('ok');
+    expect(await about('redis+unix:///nowhere.sock')).toBe('warning');
+    expect(await about('s3:?bucket=x')).toBe('fault');
   });
 
   test('warns of what is unsafe', async () => {
