@@ -18,6 +18,8 @@ export interface S3BucketOptions {
   readonly log: Logger;
   /** How long the store may take to begin an answer. */
   readonly answerMs?: number;
+  /** A body that goes out more slowly than this is given up. */
+  readonly slowestBytesPerSecond?: number;
 }
 
 /** A bucket, or what lies below a prefix in one, with the SDK's errors translated. */
@@ -55,6 +57,7 @@ export function openBucket(options: S3BucketOptions): S3Bucket {
     followRegionRedirects: false,
     requestHandler: s3Transport({
       answerMs: options.answerMs,
+      slowestBytesPerSecond: options.slowestBytesPerSecond,
       onDate: (atMs) => {
         clockOffsetMs = atMs - Date.now();
       },

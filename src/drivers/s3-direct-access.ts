@@ -19,18 +19,23 @@ import type { S3Parts } from './s3-parts.ts';
 const COPY_MAX_BYTES = 5 * 2 ** 30;
 const COPY_PART_BYTES = 2 ** 30;
 
-export interface S3DirectAccessOptions {
+export interface S3DirectAccessTools {
   readonly bucket: S3Bucket;
   readonly parts: S3Parts;
   readonly marks: S3Marks;
-  /** Replace the sizes of S3; for tests. */
-  readonly copyMaxBytes?: number | undefined;
-  readonly copyPartBytes?: number | undefined;
+}
+
+/** Replace the sizes of S3, for stores that have others. */
+export interface CopySizes {
+  readonly copyMaxBytes?: number;
+  readonly copyPartBytes?: number;
 }
 
 /** Presigned URLs (AWS SigV4 in the query) and copies inside the bucket. */
-export function s3DirectAccess(options: S3DirectAccessOptions): DirectAccess {
-  const { bucket, parts, marks, copyMaxBytes = COPY_MAX_BYTES, copyPartBytes = COPY_PART_BYTES } = options;
+export function s3DirectAccess(
+  { bucket, parts, marks }: S3DirectAccessTools,
+  { copyMaxBytes = COPY_MAX_BYTES, copyPartBytes = COPY_PART_BYTES }: CopySizes,
+): DirectAccess {
   const { client, name: Bucket } = bucket;
   const at = (key: string) => {
     assertKey(key);

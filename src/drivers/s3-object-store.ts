@@ -3,13 +3,15 @@ import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { assertKey } from './object-key.ts';
 import type { S3Bucket } from './s3-bucket.ts';
-import { s3DirectAccess } from './s3-direct-access.ts';
+import { type CopySizes, s3DirectAccess } from './s3-direct-access.ts';
 import { type DownloadTimes, s3Download } from './s3-download.ts';
 import { GROWING } from './s3-growth.ts';
 import { MARKS, type MarkTimes, s3Marks } from './s3-marks.ts';
 import type { PartSender } from './s3-part-sender.ts';
 import type { S3Parts } from './s3-parts.ts';
 import { s3Put } from './s3-put.ts';
+
+export type S3ObjectStoreOptions = MarkTimes & DownloadTimes & CopySizes;
 
 export interface S3Tools {
   readonly bucket: S3Bucket;
@@ -29,10 +31,10 @@ const PROBE_EVERY_MS = 60_000;
  * {@link ObjectStore.unsettled} finds once it is old. Unlike a disk, the store is not asked whether a key is taken: keys are
  * unique because their makers make them so.
  */
-export function s3ObjectStore(tools: S3Tools, times: MarkTimes & DownloadTimes): ObjectStore {
+export function s3ObjectStore(tools: S3Tools, options: S3ObjectStoreOptions): ObjectStore {
   const { bucket, parts } = tools;
   const { client, name: Bucket } = bucket;
-  const marks = s3Marks(bucket, times);
+  const marks = s3Marks(bucket, options);
   let probedAt = Number.NEGATIVE_INFINITY;
 
   return {
@@ -72,7 +74,7 @@ export function s3ObjectStore(tools: S3Tools, times: MarkTimes & DownloadTimes):
 
     async get(key, range) {
       assertKey(key);
-      return s3Download(bucket, key, range, times);
+      return s3Download(bucket, key, range, options);
     },
 
     async delete(key) {
@@ -105,6 +107,6 @@ export function s3ObjectStore(tools: S3Tools, times: MarkTimes & DownloadTimes):
       probedAt = performance.now();
     },
 
-    direct: s3DirectAccess({ bucket, parts, marks }),
+    direct: s3DirectAccess({ bucket, parts, marks }, options),
   };
 }

@@ -1,14 +1,12 @@
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { ResumableStore } from '../ports/resumable-store.ts';
 import { openBucket, type S3BucketOptions } from './s3-bucket.ts';
-import type { DownloadTimes } from './s3-download.ts';
-import type { MarkTimes } from './s3-marks.ts';
-import { s3ObjectStore } from './s3-object-store.ts';
+import { type S3ObjectStoreOptions, s3ObjectStore } from './s3-object-store.ts';
 import { createPartSender } from './s3-part-sender.ts';
 import { s3Parts } from './s3-parts.ts';
 import { s3ResumableStore } from './s3-resumable-store.ts';
 
-export type S3StoresOptions = S3BucketOptions & MarkTimes & DownloadTimes;
+export type S3StoresOptions = S3BucketOptions & S3ObjectStoreOptions;
 
 /** What a bucket holds: objects, and those that still grow. Nothing is asked of it yet. */
 export function s3Stores(options: S3StoresOptions): {

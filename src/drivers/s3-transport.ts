@@ -7,6 +7,8 @@ const SLOWEST_BYTES_PER_SECOND = 128 * 1024;
 export interface S3TransportOptions {
   /** Replaces {@link ANSWER_MS}. */
   readonly answerMs?: number | undefined;
+  /** Replaces {@link SLOWEST_BYTES_PER_SECOND}. */
+  readonly slowestBytesPerSecond?: number | undefined;
   /** Told of the `Date` of every answer, in milliseconds since the epoch. */
   readonly onDate: (atMs: number) => void;
 }
@@ -15,12 +17,13 @@ export interface S3TransportOptions {
  * Carries the SDK's requests over `fetch`, each attempt with a deadline of its own. A request that could not be carried is
  * marked as fit to be tried again, unless the caller gave it up.
  */
-export function s3Transport({ answerMs = ANSWER_MS, onDate }: S3TransportOptions) {
+export function s3Transport(options: S3TransportOptions) {
+  const { answerMs = ANSWER_MS, slowestBytesPerSecond = SLOWEST_BYTES_PER_SECOND, onDate } = options;
   return {
     async handle(request: HttpRequest, { abortSignal }: HttpHandlerOptions = {}) {
       const body = request.body as Uint8Array | undefined;
       const deadline = new AbortController();
-      const bodyMs = ((body?.length ?? 0) / SLOWEST_BYTES_PER_SECOND) * 1_000;
+      const bodyMs = ((body?.length ?? 0) / slowestBytesPerSecond) * 1_000;
       const timer = setTimeout(() => deadline.abort(timeout()), answerMs + bodyMs);
       const signals = abortSignal ? [deadline.signal, abortSignal as AbortSignal] : [deadline.signal];
       try {
