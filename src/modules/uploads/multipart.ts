@@ -1,5 +1,6 @@
 import { Busboy } from '@fastify/busboy';
 import { requestProblems } from '../../kernel/problems.ts';
+import { type PlainPart, readPlainForm } from './plain-form.ts';
 import { uploadProblems } from './problems.ts';
 
 /** A file inside a form. */
@@ -26,7 +27,11 @@ export async function readMultipart(
   contentType: string,
   onFile: (part: FilePart) => Promise<void>,
 ): Promise<ReadonlyMap<string, string>> {
-  const parser = createParser(contentType);
+  assertMultipart(contentType);
+  const source = body[Symbol.asyncIterator]();
+  const early = await readEarly(source, contentType);
+  if ('parts' in early) return handOut(early.parts, onFile);
+  const parser = createParser(contentType, source);
   const fields = new Map<string, string>();
   const open = new Set<NodeJS.ReadableStream & { destroy(error?: Error): unknown }>();
   const failure = Promise.withResolvers<never>();
@@ -56,9 +61,9 @@ export async function readMultipart(
   parser.on('error', (error) => failure.reject(uploadProblems.create('invalid-multipart', { cause: error })));
   parser.on('finish', () => finished.resolve());
 
-  const source = body[Symbol.asyncIterator]();
+  const nextChunk = async () => early.chunks.shift() ?? source.next();
   const feed = async (): Promise<void> => {
-    for (let chunk = await source.next(); !chunk.done; chunk = await source.next()) {
+    for (let chunk = await nextChunk(); !chunk.done; chunk = await nextChunk()) {
       if (isOver) return;
       const { buffer, byteOffset, byteLength } = chunk.value;
       if (!parser.write(Buffer.from(buffer, byteOffset, byteLength))) {
@@ -85,15 +90,48 @@ export async function readMultipart(
   }
 }
 
-function createParser(contentType: string) {
-  if (!/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
-    throw requestProblems.create('unsupported-media-type', {
-      detail: 'This address takes a body of type multipart/form-data.',
-    });
+type Chunk = IteratorResult<Uint8Array, unknown>;
+
+/** The whole form, when one chunk has all of it and it is plain; else what was read so far. */
+async function readEarly(
+  source: AsyncIterator<Uint8Array>,
+  contentType: string,
+): Promise<{ readonly parts: readonly PlainPart[] } | { readonly chunks: Chunk[] }> {
+  const first = await source.next();
+  const parts = first.done ? null : readPlainForm(first.value, contentType);
+  if (!parts) return { chunks: [first] };
+  const second = await source.next();
+  return second.done ? { parts } : { chunks: [first, second] };
+}
+
+async function handOut(
+  parts: readonly PlainPart[],
+  onFile: (part: FilePart) => Promise<void>,
+): Promise<ReadonlyMap<string, string>> {
+  const fields = new Map<string, string>();
+  for (const { field, fileName, content } of parts) {
+    if (fileName === null) fields.set(field, content.toString('latin1'));
+    else await onFile({ field, name: fileName, body: oneChunk(content) });
   }
+  return fields;
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
+function assertMultipart(contentType: string): void {
+  if (/^multipart\/form-data\s*(;|$)/i.test(contentType)) return;
+  throw requestProblems.create('unsupported-media-type', {
+    detail: 'This address takes a body of type multipart/form-data.',
+  });
+}
+
+function createParser(contentType: string, source: AsyncIterator<Uint8Array>) {
   try {
     return new Busboy({ headers: { 'content-type': contentType }, preservePath: true, limits: LIMITS });
   } catch (error) {
+    void source.return?.();
     // No boundary, or one that is too long.
     throw uploadProblems.create('invalid-multipart', { cause: error });
   }

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { AppError } from '../../../src/kernel/errors.ts';
 import { readMultipart } from '../../../src/modules/uploads/multipart.ts';
+import { readPlainForm } from '../../../src/modules/uploads/plain-form.ts';
 import { bytes, collect, failureOf, from } from '../../contracts/object-store.ts';
 
 const TYPE = 'multipart/form-data; boundary=xx';
@@ -149,4 +150,54 @@ test('a slow reader holds the body back', async () => {
   });
   expect(readBytes).toBe(sentBytes);
   expect(mostAhead).toBeLessThan(512 * 1024);
+});
+
+const typed = (name: string, content: string) =>
+  `--xx\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: image/png\r\n\r\n${content}\r\n`;
+const PLAIN = [
+  file('a.txt', 'first\r\n--x') + END,
+  typed('a b-(1).png', '\x89PNG\r\n\r\n') + value('visibility', 'public') + END,
+  `${value('visibility', '')}${file('b', '')}${file('c', 'x--xx')}--xx--`,
+];
+test.each(PLAIN)('a plain form is read without the streaming parser, and alike (%#)', async (form) => {
+  expect(readPlainForm(Buffer.from(form), TYPE)).not.toBeNull();
+  expect(await read(form)).toEqual(await read(form, 5));
+});
+
+test.each([
+  ['an escaped name', file('say %22hi%22', 'x') + END],
+  ['a letter that is not ASCII', file('é', 'x') + END],
+  [
+    'a name in the extended form',
+    `--xx\r\nContent-Disposition: form-data; name="file"; filename*=UTF-8''a\r\n\r\nx\r\n${END}`,
+  ],
+  [
+    'a further header',
+    `--xx\r\nX-A: b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n${END}`,
+  ],
+  ['something before the first part', `hello\r\n${file('a', 'x')}${END}`],
+  ['something after the end', `${file('a', 'x')}${END}more`],
+  ['no end', file('a', 'x')],
+  ['a line that begins like the boundary', `${file('a', 'x\r\n--xxy')}${END}`],
+  ['a long field', value('note', 'x'.repeat(65)) + END],
+])('%s is left to the streaming parser', (_what, form) => {
+  expect(readPlainForm(Buffer.from(form), TYPE)).toBeNull();
+});
+
+test('whatever a plain form is changed to, both ways of reading it agree', async () => {
+  const outcome = (reading: ReturnType<typeof read>) =>
+    reading.catch((error: unknown) => (error instanceof AppError ? error.code : Promise.reject(error)));
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * below);
+  };
+  const bytesOf = ['\r', '\n', '-', 'x', '"', ';', ':', ' ', '\\', '%', '\0', 'é', 'a'];
+  for (let round = 0; round < 3_000; round++) {
+    const form = Buffer.from(PLAIN[random(PLAIN.length)] as string);
+    for (let change = 0; change <= random(2); change++) {
+      form[random(form.length)] = Buffer.from(bytesOf[random(bytesOf.length)] as string)[0] as number;
+    }
+    if (readPlainForm(form, TYPE)) expect(await outcome(read(form))).toEqual(await outcome(read(form, 11)));
+  }
 });
