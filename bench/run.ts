@@ -12,8 +12,9 @@ import { writeSection } from './harness/results-file.ts';
 import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
 import { sockets } from './sockets/index.ts';
+import { uploads } from './uploads/index.ts';
 
-const AREAS: readonly Area[] = [core, database, sockets, cache];
+const AREAS: readonly Area[] = [core, database, sockets, cache, uploads];
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

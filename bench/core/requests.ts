@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Bench } from '../harness/area.ts';
 import { type Contender, compare } from '../harness/compare.ts';
+import { MULTIPART, writeMultipart } from '../harness/multipart.ts';
 import type { RunningServer } from '../harness/server.ts';
 import { type SignedIn, startExpress, startOurs, startRaw } from './contenders.ts';
 
@@ -10,13 +9,12 @@ export const REQUEST_MEASURES = ['health', 'me', 'metadata', 'upload'] as const;
 const CONNECTIONS = 64;
 const UPLOAD_CONNECTIONS = 16;
 const UPLOAD_BYTES = 10 * 1024;
-const BOUNDARY = 'bunkhouse-bench-0123456789';
 
 /** Small requests, one kind after another, all servers standing all the while. Gives the peers' versions. */
 export async function measureRequests(bench: Bench): Promise<string[]> {
   const ours = await startOurs(bench);
   const express = await startExpress(bench, 'express');
-  const bodyFile = await writeMultipart(bench);
+  const bodyFile = await writeMultipart(bench.workDir, UPLOAD_BYTES);
   const live = '/health/live';
   const me = '/api/auth/me';
   const metadata = bench.wants('metadata') ? `/api/files/${await uploadOnce(ours, bodyFile)}` : me;
@@ -83,24 +81,6 @@ export async function measureRequests(bench: Bench): Promise<string[]> {
     await Promise.all(writers.map(({ server }) => server.stop()));
   }
   return express.versions;
-}
-
-const MULTIPART = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` };
-
-/** Writes the body of a form with one file of random bytes, byte for byte the same for every server. */
-async function writeMultipart(bench: Bench): Promise<string> {
-  const head = [
-    `--${BOUNDARY}`,
-    'Content-Disposition: form-data; name="file"; filename="sample.bin"',
-    'Content-Type: application/octet-stream',
-    '\r\n',
-  ].join('\r\n');
-  const path = join(bench.workDir, 'multipart.bin');
-  await Bun.write(
-    path,
-    Buffer.concat([Buffer.from(head), randomBytes(UPLOAD_BYTES), Buffer.from(`\r\n--${BOUNDARY}--\r\n`)]),
-  );
-  return path;
 }
 
 async function uploadOnce({ server, headers }: SignedIn, bodyFile: string): Promise<string> {

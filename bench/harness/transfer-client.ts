@@ -5,14 +5,15 @@ import { BLOCK_BYTES, makeBlock, type Transfer, type TransferResult } from './tr
  * server does. Takes a Transfer as its argument, prints a TransferResult.
  */
 const transfer = JSON.parse(Bun.argv[2] ?? '') as Transfer;
-const isUpload = transfer.method === 'PUT';
+const isUpload = transfer.method !== 'GET';
+const type = transfer.method === 'PATCH' ? 'application/offset+octet-stream' : 'application/octet-stream';
 const url = new URL(transfer.url);
 const block = makeBlock();
 const head = [
   `${transfer.method} ${url.pathname} HTTP/1.1`,
   `host: ${url.host}`,
   ...Object.entries(transfer.headers).map(([name, value]) => `${name}: ${value}`),
-  ...(isUpload ? ['content-type: application/octet-stream', `content-length: ${transfer.bytes}`] : []),
+  ...(isUpload ? [`content-type: ${type}`, `content-length: ${transfer.bytes}`] : []),
   '\r\n',
 ].join('\r\n');
 
@@ -68,7 +69,7 @@ function receive(chunk: Buffer): void {
 
 function finish(): void {
   const ms = performance.now() - startedAt;
-  const isSuccess = /^HTTP\/1\.1 20[01] /.test(answerHead) && (isUpload || received === transfer.bytes);
+  const isSuccess = /^HTTP\/1\.1 20[014] /.test(answerHead) && (isUpload || received === transfer.bytes);
   if (isSuccess) resolve({ ms, answer });
   else reject(new Error(`${answerHead}\n\n${answer}\n${received} bytes came`));
 }

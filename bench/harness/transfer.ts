@@ -3,7 +3,8 @@ import { run } from './tools.ts';
 
 /** One large body, sent or fetched by a process of its own. */
 export interface Transfer {
-  readonly method: 'PUT' | 'GET';
+  /** PATCH sends as tus does. */
+  readonly method: 'PUT' | 'PATCH' | 'GET';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Length of the body; a download of another length is a failure. */

@@ -20,6 +20,8 @@ export interface PocketBase {
   readonly headers: { readonly authorization: string };
   /** A second collection, `ticks`, that anybody creates and hears of. */
   readonly ticks: string;
+  /** A third, `files`, to which anybody signed in adds a form with one `file`. */
+  readonly files: string;
   readonly userId: string;
   /** Path of the collection's records. */
   readonly records: string;
@@ -74,6 +76,13 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
     createRule: '',
   };
   await post('/api/collections', ticks, String(admin['token']));
+  const files = {
+    name: 'files',
+    type: 'base',
+    schema: [{ name: 'file', type: 'file', required: true, options: { maxSelect: 1, maxSize: 5 * 2 ** 20 } }],
+    createRule: '@request.auth.id != ""',
+  };
+  await post('/api/collections', files, String(admin['token']));
   const user = await post('/api/collections/users/records', { ...USER, passwordConfirm: USER.password });
   const signedIn = await post('/api/collections/users/auth-with-password', {
     identity: USER.email,
@@ -85,6 +94,7 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
     userId: String(user['id']),
     records: '/api/collections/items/records',
     ticks: '/api/collections/ticks/records',
+    files: '/api/collections/files/records',
     versions,
   };
 }
