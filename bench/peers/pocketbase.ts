@@ -29,7 +29,7 @@ export interface PocketBase {
 }
 
 /** Starts it with its defaults, in a fresh directory of `bench`. */
-export async function startPocketBase(bench: Bench): Promise<PocketBase> {
+export async function startPocketBase(bench: Bench, isPinned = true): Promise<PocketBase> {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error(`${PACKAGE} needs Linux on x64`);
   mkdirSync(PEER_DIR, { recursive: true });
   await Bun.write(join(PEER_DIR, '.npmrc'), 'ignore-scripts=true\n');
@@ -47,6 +47,7 @@ export async function startPocketBase(bench: Bench): Promise<PocketBase> {
     command: ['sh', '-c', 'exec "$PROGRAM" serve --http "127.0.0.1:$PORT" --dir "$DATA_DIR"'],
     env: { PROGRAM, DATA_DIR: dataDir },
     readyPath: '/api/health',
+    isPinned,
   });
 
   const post = async (path: string, body: object, authorization = ''): Promise<Record<string, unknown>> => {

@@ -13,7 +13,7 @@ export async function measureCreate(bench: Bench): Promise<string[]> {
   const bodyFile = await writeMultipart(bench.workDir, BYTES);
   const server = await startBunkhouse(bench, 'create', {}, false);
   const headers = await signUp(server);
-  const peer = await startPocketBase(bench);
+  const peer = await startPocketBase(bench, false);
   const load = { bodyFile, connections: CONNECTIONS };
   await compare(bench, {
     title: 'a file of 10 KB in a form',

@@ -1,62 +1,90 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable } from './abortable.ts';
-import { atDisk, BATCH_BYTES, BATCH_CHUNKS, backgroundFlusher, writeAll } from './disk-write.ts';
+import { BLOCK_BYTES, blockPipes } from './disk-blocks.ts';
+import { atDisk, free } from './disk-write.ts';
+import type { ThreadHash } from './hash-thread.ts';
 
 /** Bytes that arrive slowly are written, and so survive the process, after so long. */
 const LINGER_MS = 1000;
 
+export interface Append {
+  /** Where the first byte goes. */
+  readonly position: number;
+  /** The hash of what is before, which takes the bytes in order; without one they are not hashed. */
+  readonly hash: ThreadHash | null;
+  readonly signal?: AbortSignal | undefined;
+  /** Chunks are nobody else's: their memory is freed as soon as they are copied. */
+  readonly isDisposable?: boolean | undefined;
+}
+
+/** The hash of the whole file by now; `null` when nobody knows it. It is the caller's to drop. */
+export type Appended = ThreadHash | null;
+
+/** What ended an append early, after what had arrived was made durable. */
+export class AppendFault extends Error {
+  override readonly name = 'AppendFault';
+  readonly hash: Appended;
+
+  constructor(cause: unknown, hash: Appended) {
+    super('the body ended early', { cause });
+    this.hash = hash;
+  }
+}
+
 /**
- * Adds a stream to a file from a position on and makes it durable (fdatasync), with two batches in memory at most. What arrived
- * before the body or the signal ended it early is kept; then it rejects with the body's error or the signal's reason.
- * @param hash takes the bytes in order; it is ahead of the file only when the disk failed.
+ * Makes a function that adds a stream to a file and makes it durable (fdatasync). Hashing and writing happen on other threads while
+ * more is received, in bounded memory. When the body or the signal ends it early, an {@link AppendFault} says why; when the
+ * disk fails, its problem is thrown and the hash is gone.
+ *
+ * A new file gets a hash as soon as its first block is full: what is smaller is read again more cheaply.
  */
-export async function appendDurably(
-  handle: FileHandle,
-  position: number,
-  body: AsyncIterable<Uint8Array>,
-  hash: Bun.CryptoHasher | null,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const flusher = backgroundFlusher(handle);
-  let end = position;
-  let writtenTo = position;
-  let batch: Uint8Array[] = [];
-  let writing: Promise<void> = Promise.resolve();
-  let linger: ReturnType<typeof setTimeout> | undefined;
+export function appender(openHash: () => ThreadHash) {
+  const openPipe = blockPipes();
 
-  /** Hands the batch to the disk, after the one before. */
-  const write = (): void => {
-    clearTimeout(linger);
-    linger = undefined;
-    if (batch.length === 0) return;
-    const [chunks, from] = [batch, writtenTo];
-    flusher.wrote(end - writtenTo);
-    writtenTo = end;
-    batch = [];
-    writing = writing.then(() => atDisk(writeAll(handle, chunks, from)));
-    writing.catch(() => undefined);
-  };
+  return async (handle: FileHandle, body: AsyncIterable<Uint8Array>, append: Append): Promise<Appended> => {
+    const { position, signal, isDisposable = false } = append;
+    let { hash } = append;
+    let isHashable = hash !== null || position === 0;
+    const lose = (): void => {
+      hash?.drop();
+      hash = null;
+      isHashable = false;
+    };
+    const pipe = openPipe(handle, position, (block) => {
+      if (!hash && isHashable && block.length === BLOCK_BYTES) hash = openHash();
+      if (!hash) isHashable = false;
+      // A file without a hash is read again in the end.
+      return hash?.update(block).catch(lose);
+    });
 
-  let fault: { readonly error: unknown } | null = null;
-  try {
-    for await (const chunk of abortable(body, signal)) {
-      end += chunk.length;
-      hash?.update(chunk);
-      batch.push(chunk);
-      if (end - writtenTo >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) {
-        await writing;
-        write();
-      } else linger ??= setTimeout(write, LINGER_MS);
+    let linger: ReturnType<typeof setTimeout> | undefined;
+    let fault: { readonly error: unknown } | null = null;
+    const source = abortable(body, signal)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await source.next().catch((error: unknown) => {
+          fault = { error };
+          return null;
+        });
+        if (!next || next.done) break;
+        await pipe.add(next.value);
+        if (isDisposable) free(next.value);
+        linger ??= setTimeout(() => {
+          linger = undefined;
+          pipe.ship();
+        }, LINGER_MS);
+      }
+      await pipe.end();
+      await atDisk(handle.datasync());
+    } catch (error) {
+      void source.return?.();
+      await pipe.end().catch(() => undefined);
+      lose();
+      throw error;
+    } finally {
+      clearTimeout(linger);
     }
-  } catch (error) {
-    fault = { error };
-  }
-  write();
-  try {
-    await writing;
-  } finally {
-    await flusher.idle();
-    await atDisk(handle.datasync());
-  }
-  if (fault) throw fault.error;
+    if (fault) throw new AppendFault((fault as { readonly error: unknown }).error, hash);
+    return hash;
+  };
 }

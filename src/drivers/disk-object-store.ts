@@ -6,7 +6,8 @@ import type { ObjectStore } from '../ports/object-store.ts';
 import { abortable } from './abortable.ts';
 import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
-import { atDisk, directorySync, isErrno, streamWriter, syncNow } from './disk-write.ts';
+import { streamWriter } from './disk-stream.ts';
+import { atDisk, directorySync, isErrno, syncNow } from './disk-write.ts';
 import { hashThread } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 

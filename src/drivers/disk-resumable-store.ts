@@ -1,27 +1,29 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LruMap } from '../kernel/lru.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { ResumableStore } from '../ports/resumable-store.ts';
-import { appendDurably } from './disk-append.ts';
+import { AppendFault, appender } from './disk-append.ts';
 import { giveFinalName, namesIn, nullIfMissing, removeFile } from './disk-files.ts';
 import { fromName, objectPaths, toName } from './disk-object-paths.ts';
 import type { DiskObjectStoreOptions } from './disk-object-store.ts';
 import { atDisk, directorySync, isErrno } from './disk-write.ts';
+import { hashThread, type ThreadHash } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 
 /** Ends the name of the mark of an append that must arrive whole; keys never hold the sign. */
 const MARK = '@unverified';
-/** Growing objects whose hash so far is remembered. */
-const CARRIED = 10_000;
+/** The hash of an object to which nothing is added for so long is given up; it is read again at the end. */
+const CARRY_MS = 600_000;
 const READ_BYTES = 512 * 1024;
 
 /** The hash of a whole file, true as long as the file was not changed since. */
 interface Carried {
   readonly size: bigint;
   readonly changedAtNs: bigint;
-  readonly hash: Bun.CryptoHasher;
+  readonly hash: ThreadHash;
+  /** Ends it when nobody comes back for it. */
+  readonly expiry: ReturnType<typeof setTimeout>;
 }
 
 /**
@@ -36,7 +38,9 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
   const paths = objectPaths(root);
   const directory = paths.growingDirectory;
   const syncDirectory = directorySync();
-  const carried = new LruMap<string, Carried>(CARRIED);
+  const openHash = hashThread();
+  const appendTo = appender(openHash);
+  const carried = new Map<string, Carried>();
   const pathOf = (handle: string): string => {
     assertKey(handle);
     return join(directory, toName(handle));
@@ -70,18 +74,48 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
     await removeMark(handle);
   };
 
+  const dropCarried = (handle: string): void => {
+    const known = carried.get(handle);
+    if (!known) return;
+    carried.delete(handle);
+    clearTimeout(known.expiry);
+    known.hash.drop();
+  };
   /** Remembers the hash of the whole file as it is now. @returns its size. */
-  const carry = async (handle: string, hash: Bun.CryptoHasher | null): Promise<number> => {
+  const carry = async (handle: string, hash: ThreadHash | null): Promise<number> => {
     const { size, mtimeNs } = await mustStat(handle);
-    if (hash) carried.set(handle, { size, changedAtNs: mtimeNs, hash });
+    if (hash) {
+      const expiry = setTimeout(() => dropCarried(handle), CARRY_MS);
+      expiry.unref();
+      carried.set(handle, { size, changedAtNs: mtimeNs, hash, expiry });
+    }
     return Number(size);
   };
   /** Takes the hash of the whole file out of memory; `null` when this process does not know it. */
-  const takeCarried = (handle: string, file: { size: bigint; mtimeNs: bigint }): Bun.CryptoHasher | null => {
+  const takeCarried = (handle: string, file: { size: bigint; mtimeNs: bigint }): ThreadHash | null => {
     const known = carried.get(handle);
+    if (known?.size !== file.size || known.changedAtNs !== file.mtimeNs) {
+      dropCarried(handle);
+      return null;
+    }
     carried.delete(handle);
-    if (file.size === 0n) return new Bun.CryptoHasher('sha256');
-    return known?.size === file.size && known.changedAtNs === file.mtimeNs ? known.hash : null;
+    clearTimeout(known.expiry);
+    return known.hash;
+  };
+
+  /** The SHA-256 of a complete file, from memory or by reading it. */
+  const hashOf = async (handle: string, file: { size: bigint; mtimeNs: bigint }): Promise<string> => {
+    const known = takeCarried(handle, file);
+    if (known) {
+      try {
+        const sha256 = await known.copy().digest();
+        await carry(handle, known);
+        return sha256;
+      } catch {
+        // The thread is gone; the bytes are not.
+      }
+    }
+    return hashFile(pathOf(handle), Number(file.size), openHash);
   };
 
   const publish = async (key: string): Promise<void> => {
@@ -110,7 +144,7 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       return key;
     },
 
-    async append(handle, offset, body, { signal, isAtomic = false } = {}) {
+    async append(handle, offset, body, { signal, isAtomic = false, isDisposable } = {}) {
       await cutAtMark(handle);
       const before = await mustStat(handle);
       if (BigInt(offset) !== before.size || before.nlink > 1n) throw storageProblems.create('wrong-offset');
@@ -119,15 +153,19 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       const file = await atDisk(open(pathOf(handle), 'r+'));
       try {
         if (isAtomic) await setMark(handle, offset);
-        await appendDurably(file, offset, body, hash, signal);
+        const after = await appendTo(file, body, { position: offset, hash, signal, isDisposable });
         if (isAtomic) await removeMark(handle);
-        return await carry(handle, hash);
+        hashBefore?.drop();
+        return await carry(handle, after);
       } catch (error) {
+        const reached = error instanceof AppendFault ? error.hash : null;
         if (isAtomic) {
+          reached?.drop();
           await cutAtMark(handle);
-          await carry(handle, hashBefore);
-        } else if (!isDiskFault(error)) await carry(handle, hash);
-        throw error;
+        }
+        if (!reached) hash?.drop();
+        await carry(handle, isAtomic ? hashBefore : reached);
+        throw error instanceof AppendFault ? error.cause : error;
       } finally {
         await atDisk(file.close());
       }
@@ -145,32 +183,34 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       const path = pathOf(handle);
       await mustStat(handle);
       await atDisk(truncate(path, 0));
-      const hash = new Bun.CryptoHasher('sha256');
+      dropCarried(handle);
       const file = await atDisk(open(path, 'r+'));
       try {
-        await appendDurably(file, 0, contentsOf(sources.map(pathOf)), hash, undefined);
+        const body = contentsOf(sources.map(pathOf));
+        return await carry(handle, await appendTo(file, body, { position: 0, hash: null }));
+      } catch (error) {
+        if (error instanceof AppendFault) error.hash?.drop();
+        throw error instanceof AppendFault ? error.cause : error;
       } finally {
         await atDisk(file.close());
       }
-      return carry(handle, hash);
     },
 
     async finish(key) {
       await cutAtMark(key);
       const info = await mustStat(key);
-      const hash = takeCarried(key, info) ?? (await hashOf(pathOf(key)));
+      const sha256 = await hashOf(key, info);
       await publish(key);
-      await carry(key, hash);
-      return { key, size: Number(info.size), sha256: hash.copy().digest('hex') };
+      return { key, size: Number(info.size), sha256 };
     },
 
     async settle(handle) {
-      carried.delete(handle);
+      dropCarried(handle);
       await removeFile(pathOf(handle));
     },
 
     async abort(handle) {
-      carried.delete(handle);
+      dropCarried(handle);
       const info = await statOf(handle);
       if (info && info.nlink > 1n) await removeFile(paths.finalPath(handle));
       await removeFile(markOf(handle));
@@ -186,10 +226,6 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       }
     },
   };
-}
-
-function isDiskFault(error: unknown): boolean {
-  return storageProblems.is(error, 'full') || storageProblems.is(error, 'unavailable');
 }
 
 async function truncateDurably(path: string, size: number): Promise<void> {
@@ -216,8 +252,22 @@ async function* contentsOf(paths: readonly string[]): AsyncGenerator<Uint8Array>
   }
 }
 
-async function hashOf(path: string): Promise<Bun.CryptoHasher> {
-  const hash = new Bun.CryptoHasher('sha256');
-  for await (const chunk of contentsOf([path])) hash.update(chunk);
-  return hash;
+/** Reads a file and hashes it, a large one on another thread. */
+async function hashFile(path: string, size: number, openHash: () => ThreadHash): Promise<string> {
+  if (size <= READ_BYTES) {
+    const hash = new Bun.CryptoHasher('sha256');
+    for await (const chunk of contentsOf([path])) hash.update(chunk);
+    return hash.digest('hex');
+  }
+  const hash = openHash();
+  const block = new Uint8Array(new SharedArrayBuffer(READ_BYTES));
+  try {
+    for await (const chunk of contentsOf([path])) {
+      block.set(chunk);
+      await hash.update(block.subarray(0, chunk.length));
+    }
+    return await hash.digest();
+  } finally {
+    hash.drop();
+  }
 }

@@ -9,6 +9,7 @@ export type HashRequest =
   | { readonly open: number }
   | { readonly block: number; readonly bytes: Uint8Array<SharedArrayBuffer> }
   | { readonly end: number }
+  | { readonly copy: number; readonly to: number }
   | { readonly drop: number };
 
 /** From the thread: one for each block, in order, and one for the end. */
@@ -18,6 +19,8 @@ export type HashAnswer = { readonly hashed: number } | { readonly ended: number;
 export interface ThreadHash {
   /** Adds a block; resolves when its memory may be used again. Blocks are hashed in the order of the calls. */
   update(block: Uint8Array<SharedArrayBuffer>): Promise<void>;
+  /** Another hash that has had the same blocks. */
+  copy(): ThreadHash;
   /** Lower-case hex. The last call. */
   digest(): Promise<string>;
   /** Gives up. The last call. */
@@ -72,13 +75,10 @@ export function hashThread(): () => ThreadHash {
     thread.idle.unref();
   };
 
-  return () => {
-    current ??= start();
-    const thread = current;
+  /** @param source the hash that is copied, if any; one that is over has no copies that work. */
+  const open = (thread: Thread, source: number | null): ThreadHash => {
     const number = ++lastNumber;
-    clearTimeout(thread.idle);
-    thread.hashes.set(number, []);
-    const send = (message: HashRequest) => thread.worker.postMessage(message);
+    const send = (request: HashRequest) => thread.worker.postMessage(request);
     const ask = (message: HashRequest): Promise<string> => {
       const waiting = thread.hashes.get(number);
       if (!waiting) return Promise.reject(new Error('the hashing thread is gone'));
@@ -87,9 +87,14 @@ export function hashThread(): () => ThreadHash {
       send(message);
       return promise;
     };
-    send({ open: number });
+    if (source === null || thread.hashes.has(source)) {
+      clearTimeout(thread.idle);
+      thread.hashes.set(number, []);
+      send(source === null ? { open: number } : { copy: source, to: number });
+    }
     return {
       update: (bytes) => ask({ block: number, bytes }).then(() => undefined),
+      copy: () => open(thread, number),
       digest: () => ask({ end: number }),
       drop() {
         if (!thread.hashes.has(number)) return;
@@ -97,5 +102,10 @@ export function hashThread(): () => ThreadHash {
         forget(thread, number);
       },
     };
+  };
+
+  return () => {
+    current ??= start();
+    return open(current, null);
   };
 }

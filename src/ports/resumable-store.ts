@@ -48,6 +48,8 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
   /** All or nothing: unless the body ends without an error, the durable size stays at `offset`, whatever crashes. */
   readonly isAtomic?: boolean;
+  /** The chunks are nobody else's: their memory may be freed as soon as they are copied. */
+  readonly isDisposable?: boolean;
 }
 
 export interface GrowingObject {

@@ -13,6 +13,9 @@ if (!Bun.isMainThread) {
     } else if ('end' in data) {
       answer({ ended: data.end, sha256: open.get(data.end)?.digest('hex') ?? '' });
       open.delete(data.end);
+    } else if ('copy' in data) {
+      const copied = open.get(data.copy)?.copy();
+      if (copied) open.set(data.to, copied);
     } else open.delete(data.drop);
   };
 }

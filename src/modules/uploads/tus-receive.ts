@@ -76,7 +76,7 @@ export function createReceiver({ database, resumable, quota, limits, reservation
     const isAtomic = incoming.checksum !== null;
     try {
       const body = guarded(record, offset, incoming);
-      return await resumable.append(record.handle, offset, body, { signal: lock.signal, isAtomic });
+      return await resumable.append(record.handle, offset, body, { signal: lock.signal, isAtomic, isDisposable: true });
     } catch (error) {
       const isReleased = lock.signal.aborted && error === lock.signal.reason && lock.isReleaseAsked() && !isAtomic;
       const size = isReleased ? await resumable.size(record.handle) : null;
