@@ -30,6 +30,7 @@ mkdirSync(dirname(logFile), { recursive: true });
 /** Broken promises are all counted; so many are written down. */
 const MAX_FAILURES = 100;
 let failures = 0;
+const broken: Record<string, number> = {};
 
 const log = (event: string, details: object = {}) => {
   const at = Math.round(performance.now() - startedAt) / 1000;
@@ -51,10 +52,11 @@ try {
     log,
     fail(promise, details) {
       failures++;
+      broken[promise] = (broken[promise] ?? 0) + 1;
       if (failures <= MAX_FAILURES) log('BROKEN', { promise, ...details });
     },
   });
-  log('end', { ...figures, broken: failures });
+  log('end', { ...figures, broken: failures, promises: broken });
   const said = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
   console.log(
     `soak ${soak.name}: ${failures === 0 ? 'kept' : 'BROKEN'}; ${seconds} s, ${size} ${soak.unit}, ${said.join(', ')}, broken ${failures}`,

@@ -84,7 +84,7 @@ export interface Server {
 /** How long running requests may take to finish while the server stops. */
 const DRAIN_MS = 15_000;
 /** How long the start waits for Redis. */
-const BUS_WAIT_MS = 2_000;
+const BUS_WAIT_MS = 5_000;
 /** How long sockets may take to be told that they should reconnect. */
 const SOCKET_DRAIN_MS = 10_000;
 

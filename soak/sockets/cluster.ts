@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { startRedis, type TestRedis } from '../../test/modules/sockets/redis-server.ts';
 import { createClient, register } from '../../test/support/client.ts';
+import { eventually } from '../../test/support/eventually.ts';
 import { startServer, type TestServer } from '../../test/support/server.ts';
 
 const SERVER_KEY = 'a-server-key-of-the-soak-that-is-long-enough';
@@ -14,6 +15,8 @@ export interface Cluster {
   crash(index: number): Promise<void>;
   /** Cuts every connection to Redis, which goes on. */
   cutLinks(): Promise<void>;
+  /** Resolves when every server that runs has found Redis. */
+  reunited(): Promise<void>;
   /** Publishes on one server. Rejects when it cannot be known whether it was. */
   publish(url: string, topic: string, data: object): Promise<{ readonly epoch: string; readonly offset: number }>;
   createAccount(email: string): Promise<{ readonly token: string; readonly topic: string }>;
@@ -21,6 +24,7 @@ export interface Cluster {
 }
 
 const PUBLISH_TIMEOUT_MS = 10_000;
+const REUNION_MS = 60_000;
 
 export async function startCluster(): Promise<Cluster> {
   const redis = await startRedis();
@@ -56,6 +60,13 @@ export async function startCluster(): Promise<Cluster> {
       const admin = new Bun.RedisClient(redis.url, { autoReconnect: false });
       for (const kind of ['normal', 'pubsub']) await admin.send('CLIENT', ['KILL', 'TYPE', kind, 'SKIPME', 'yes']);
       admin.close();
+    },
+    async reunited() {
+      const isTogether = async (url: string) => {
+        const { text } = await createClient(url)('GET', '/health/ready');
+        return text.includes('{"name":"bus","status":"ok"');
+      };
+      for (const url of urls) await eventually(() => isTogether(url), REUNION_MS);
     },
     async publish(url, topic, data) {
       const response = await fetch(`${url}/api/sockets/publish`, {

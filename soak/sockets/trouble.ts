@@ -34,6 +34,7 @@ export async function causeTrouble(
     await cluster.redis.kill();
     await Bun.sleep(REDIS_AWAY_MS);
     await cluster.redis.start();
+    await cluster.reunited();
     ledger.calm();
     log('Redis is back, empty');
   };
@@ -41,6 +42,7 @@ export async function causeTrouble(
     log('connections to Redis are cut');
     ledger.disturb();
     await cluster.cutLinks();
+    await cluster.reunited();
     ledger.calm();
   };
 

@@ -35,7 +35,8 @@ export interface RedisLinkOptions {
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 2_000;
 const BEAT_MS = 2_000;
-const DEAF_MS = 6_000;
+/** Heartbeats that may be missing. They are counted, not timed: after a stall of this process the answers wait to be read. */
+const MAX_MISSING_BEATS = 3;
 const OPTIONS = { autoReconnect: false, enableOfflineQueue: false, connectionTimeout: 5_000 } as const;
 
 export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: RedisLinkOptions): RedisLink {
@@ -46,12 +47,12 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
   let deliveries: RedisClient | null = null;
   let isUp = false;
   let isClosed = false;
-  let heardAt = 0;
+  let missingBeats = 0;
   let retryMs = RETRY_MIN_MS;
   let retry: ReturnType<typeof setTimeout> | undefined;
 
   const hear = (message: string, channel: string) => {
-    if (channel === beatChannel) heardAt = performance.now();
+    if (channel === beatChannel) missingBeats = 0;
     else if (channels.has(channel)) onMessage(channel, message);
   };
 
@@ -83,7 +84,7 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
     };
     for (let work = findWork(); work; work = findWork()) await work;
     if (commands !== one) return;
-    heardAt = performance.now();
+    missingBeats = 0;
     retryMs = RETRY_MIN_MS;
     isUp = true;
     onChange(true);
@@ -127,7 +128,7 @@ export function createRedisLink({ url, onMessage, prepare, onChange, onFault }: 
   const beat = setInterval(() => {
     const pair = commands;
     if (!isUp || !pair) return;
-    if (performance.now() - heardAt > DEAF_MS) drop(pair);
+    if (++missingBeats > MAX_MISSING_BEATS) drop(pair);
     else pair.send('PUBLISH', [beatChannel, '']).catch(() => drop(pair));
   }, BEAT_MS);
 
