@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { sharedRun } from '../kernel/shared-run.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { SyncAnswer, SyncRequest } from '../workers/replica-sync.ts';
 
@@ -38,8 +39,6 @@ export function startReplicaProcess({ name, path, url, authToken, log }: Replica
   let isClosed = false;
   let number = 0;
   let pending: PromiseWithResolvers<number | null> | null = null;
-  let running: Promise<number | null> | null = null;
-  let next: Promise<number | null> | null = null;
 
   const settle = (error: Error | null, frame: number | null = null) => {
     const asked = pending;
@@ -79,31 +78,17 @@ export function startReplicaProcess({ name, path, url, authToken, log }: Replica
     spawned.send({ open: { url, path, authToken } } satisfies SyncRequest);
   };
 
-  const start = (): Promise<number | null> => {
-    if (!child) return Promise.reject(new Error('the syncing process is not running'));
+  const ask = async (): Promise<number | null> => {
+    if (!child) throw new Error('the syncing process is not running');
     pending = Promise.withResolvers();
-    const run = pending.promise.finally(() => {
-      running = null;
-    });
-    run.catch(() => undefined);
-    running = run;
     child.send({ sync: ++number } satisfies SyncRequest);
-    return run;
+    return pending.promise;
   };
 
   spawn();
   return {
-    sync() {
-      if (!running) return start();
-      // The one that runs may have asked the primary before the caller's commit: wait for one that begins now.
-      next ??= running
-        .catch(() => undefined)
-        .then(() => {
-          next = null;
-          return start();
-        });
-      return next;
-    },
+    // A run under way may have asked the primary before the caller's commit: who comes then waits for the next one.
+    sync: sharedRun(ask),
     abandon: () => child?.kill('SIGKILL'),
     get pid() {
       return child?.pid ?? null;

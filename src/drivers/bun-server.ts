@@ -19,8 +19,6 @@ export interface BunServer {
   /** Where it listens: `http://127.0.0.1:3000`. */
   readonly url: string;
   readonly port: number;
-  /** Requests that are being answered. */
-  readonly pendingRequests: number;
   /** Takes no new connection; resolves when every running request has its answer. */
   drain(): Promise<void>;
   /** Cuts what is left. */
@@ -82,9 +80,6 @@ export function startBunServer(options: BunServerOptions): BunServer {
   return {
     url: server.url.href.replace(/\/$/, ''),
     port: server.port as number,
-    get pendingRequests() {
-      return server.pendingRequests;
-    },
     drain: () => server.stop(false),
     stop: () => server.stop(true),
   };

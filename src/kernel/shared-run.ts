@@ -2,9 +2,9 @@
  * Work that many ask for at once and that one run does for all: flushing a file, for example. Whoever asks is answered by a run
  * that began after they asked, and those who wait meanwhile share it.
  */
-export function sharedRun(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
-  let next: Promise<void> | null = null;
+export function sharedRun<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  let next: Promise<T> | null = null;
 
   const start = () => {
     running = work().finally(() => {
