@@ -115,4 +115,16 @@ describe('bytes that lose their name are doomed', () => {
     expect(await doomed()).toEqual([]);
     expect(await usageOf('ann')).toBe(1);
   });
+
+  test('when a content is replaced, with what was made from it', async () => {
+    await addFile('a', 'ann', 1);
+    await addFile('b', 'ann', 1);
+    await addVariant('v', 'a');
+    await addVariant('w', 'b');
+    await database.write((tx) => tx.update(files).set({ name: 'other' }).where(eq(files.id, 'a')));
+    expect(await doomed()).toEqual([]);
+    await database.write((tx) => tx.update(files).set({ objectKey: 'key-new' }).where(eq(files.id, 'a')));
+    expect(await doomed()).toEqual(['key-a', 'key-v']);
+    expect((await database.read.select().from(fileVariants).all()).map(({ id }) => id)).toEqual(['w']);
+  });
 });

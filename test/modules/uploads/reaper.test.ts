@@ -4,6 +4,7 @@ import { createReaper } from '../../../src/modules/uploads/reaper.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { from } from '../../contracts/object-store.ts';
 import { eventually } from '../../support/eventually.ts';
+import { halves } from '../../support/pictures.ts';
 import { openUploads } from './support.ts';
 
 describe('the reaper', () => {
@@ -74,6 +75,24 @@ describe('the reaper', () => {
     await reaper.stop();
     expect(withRow[0]).toContain(id);
     expect([settled, deleted]).toEqual([[withRow[0]], ['files/none/1']]);
+  });
+
+  test('settles the picture of a file that an earlier run left with a row', async () => {
+    await using uploads = await openUploads();
+    const { id } = await uploads.upload('alice', 'a', halves(16, 8));
+    expect((await uploads.request('alice', 'GET', `/api/files/${id}/image`)).status).toBe(200);
+    const keys = await Array.fromAsync(uploads.store.list('variants/'));
+    expect(keys).toHaveLength(1);
+    const store: ObjectStore = {
+      ...uploads.store,
+      async *unsettled() {
+        yield* keys;
+      },
+    };
+    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
+    await reaper.recover();
+    await reaper.stop();
+    expect(await Array.fromAsync(uploads.store.list('variants/'))).toEqual(keys);
   });
 
   test('does not keep the server from starting when the store is out of reach', async () => {
