@@ -18,6 +18,8 @@ export interface ServerSpec {
    * written it is false: everybody writes, and we hash and flush, on threads of a pool.
    */
   readonly isPinned?: boolean;
+  /** Whether it starts its working process again when that one ends: it is then told to stop itself. Default: false. */
+  readonly isSupervisor?: boolean;
 }
 
 export interface RunningServer {
@@ -56,7 +58,7 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
   const stop = async () => {
     if (hasEnded()) return;
     // A wrapper script would not pass the signal on; it ends with its child.
-    const pid = innermostChild(child.pid);
+    const pid = spec.isSupervisor ? child.pid : innermostChild(child.pid);
     process.kill(pid, 'SIGTERM');
     const killer = setTimeout(() => process.kill(pid, 'SIGKILL'), STOP_TIMEOUT_MS);
     await child.exited;
