@@ -29,7 +29,13 @@ describe('Cache-Control is read as RFC 9111 §5.2 says, and garbage is stepped o
     ['', {}],
     [',,,', {}],
     ['=5, max-age=5', { 'max-age': '5' }],
-    ['__proto__=1, constructor', { ['__proto__']: '1', constructor: true }],
+    [
+      '__proto__=1, constructor',
+      Object.fromEntries([
+        ['__proto__', '1'],
+        ['constructor', true as const],
+      ]),
+    ],
   ];
   test.each(cases)('%s', (field, directives) => {
     expect(Object.fromEntries(parseCacheControl(field))).toEqual(directives);
