@@ -163,6 +163,56 @@ describe('the cache over HTTP', () => {
   });
 });
 
+test('stored answers of an upstream are purged by URL, path, prefix and tag, by all three ways in', async () => {
+  let count = 0;
+  const upstream = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: () =>
+      new Response(String(++count), { headers: { 'cache-control': 'max-age=100', 'surrogate-key': 'shop page-1' } }),
+  });
+  await using server = await startServer({ env: { ...env, PROXY_ROUTES: `/shop=http://127.0.0.1:${upstream.port}` } });
+  const call = createClient(server.url);
+  const page = async () => {
+    const { text, headers } = await call('GET', '/shop/page?q=1');
+    expect(headers.has('surrogate-key')).toBe(false);
+    return text;
+  };
+  const api = async (json: object) =>
+    (await call('POST', '/api/cache/purge', { token: KEY, json })).json['purged'] as number | null;
+  const byMethod = async (path: string, headers: Record<string, string> = {}) => {
+    const answer = await fetch(server.url + path, { method: 'PURGE', headers });
+    return ((await answer.json()) as { purged: number | null }).purged;
+  };
+  const byCommand = async (...args: string[]) => {
+    const options = { cwd: server.dataDir, env: { SERVER_KEY: KEY } };
+    return (await runCli(['cache', 'purge', ...args, '--url', server.url], options)).stdout;
+  };
+  const purges: [() => Promise<unknown>, unknown][] = [
+    [() => api({ keys: ['/shop/page?q=1'] }), 1],
+    [() => api({ keys: [`${server.url}/shop/page?q=1`, '/shop/other'] }), 1],
+    [() => api({ prefix: '/shop/' }), null],
+    [() => api({ prefix: server.url }), null],
+    [() => api({ tags: ['page-1'] }), null],
+    [() => api({ all: true }), null],
+    [() => byMethod('/shop/page?q=1'), 1],
+    [() => byMethod('/', { 'surrogate-key': 'other shop' }), null],
+    [() => byCommand('--key', '/shop/page?q=1'), 'purged 1\n'],
+    [() => byCommand('--tag', 'shop'), 'purged\n'],
+  ];
+  for (const [index, [purge, expected]] of purges.entries()) {
+    const before = await page();
+    expect([index, await page()]).toEqual([index, before]);
+    expect([index, await purge()]).toEqual([index, expected]);
+    expect([index, (await page()) !== before]).toEqual([index, true]);
+  }
+  // Another page, or the same with another query, is something else.
+  const before = await page();
+  expect(await api({ keys: ['/shop/page', '/shop/page?q=2', '/shop'] })).toBe(0);
+  expect(await page()).toBe(before);
+  await upstream.stop(true);
+});
+
 describe('a cache in files', () => {
   test('outlives the server, and the command line reaches it without one', async () => {
     await using first = await startServer({ env: { ...env, CACHE_URL: 'fs:cache' } });

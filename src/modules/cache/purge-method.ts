@@ -1,9 +1,9 @@
 import type { Caller } from '../../kernel/caller.ts';
 import { accessProblems } from '../../kernel/problems.ts';
 import type { PurgeOrder } from '../../ports/cache.ts';
+import { splitTags } from './http-fill.ts';
+import { TAG_FIELDS } from './http-headers.ts';
 
-/** Names of tags, as CDNs and caches call them: separated by blanks in the first two, by commas in the last. */
-const TAG_HEADERS = ['surrogate-key', 'xkey', 'cache-tags', 'cache-tag'];
 /** What proxies add: a request that has one comes from further away than its peer. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via', 'fly-client-ip'];
 const MAX_TAGS = 1_000;
@@ -30,9 +30,7 @@ export async function answerPurge(
   if (caller?.role !== 'admin' && !isLoopback(address, request.headers)) {
     throw accessProblems.create(caller ? 'forbidden' : 'required');
   }
-  const tags = TAG_HEADERS.flatMap((name) => request.headers.get(name)?.split(/[\s,]+/) ?? [])
-    .filter((tag) => tag !== '')
-    .slice(0, MAX_TAGS);
+  const tags = TAG_FIELDS.flatMap((name) => splitTags(request.headers.get(name))).slice(0, MAX_TAGS);
   const target: PurgeOrder = tags.length > 0 ? { tags } : { keys: [request.url] };
   const soft = request.headers.get('purge-mode')?.toLowerCase() === 'soft';
   return Response.json({ purged: await purge({ ...target, soft }) });

@@ -34,6 +34,8 @@ export interface WarmReport {
   readonly missed: string[];
 }
 
+/** Where the HTTP cache keeps answers; what they lie under is its own affair. */
+const HTTP_SPACE = 'http';
 /** How many URLs are asked for at once. */
 const WARM_AT_ONCE = 4;
 
@@ -81,19 +83,16 @@ export function createCacheService({ store, data, http, clock }: CacheServiceOpt
     },
     delete: (key: string, space: string): Promise<boolean> =>
       store.stats().spaces.some(({ name }) => name === space) ? store.space(space).delete(key) : Promise.resolve(false),
-    async purge(order: PurgeOrder): Promise<number | null> {
-      const { keys, prefix, soft } = order;
-      const [stored, answers] = await Promise.all([
-        store.purge(order),
-        http && (keys || prefix !== undefined) && !order.spaces
-          ? http.purge({
-              ...(keys ? { keys } : {}),
-              ...(prefix === undefined ? {} : { prefix }),
-              ...(soft === undefined ? {} : { soft }),
-            })
-          : 0,
+    /** Keys and prefixes are those of values and, as URLs, of stored answers; tags are common to all. */
+    async purge({ keys, prefix, soft = false, ...common }: Omit<PurgeOrder, 'spaces'>): Promise<number | null> {
+      const named = { soft, ...(keys ? { keys } : {}), ...(prefix === undefined ? {} : { prefix }) };
+      const spaces = store.stats().spaces.map(({ name }) => name);
+      const purged = await Promise.all([
+        store.purge({ ...common, soft }),
+        store.purge({ ...named, spaces: spaces.filter((name) => name !== HTTP_SPACE) }),
+        keys || prefix !== undefined ? (http?.purge(named) ?? 0) : 0,
       ]);
-      return stored === null || answers === null ? null : stored + answers;
+      return purged.includes(null) ? null : purged.reduce<number>((sum, count) => sum + (count ?? 0), 0);
     },
     explain: async (url: string, headers: Headers): Promise<Explanation> => requireHttp().explain(url, headers),
     async warm(urls: readonly string[]): Promise<WarmReport> {
