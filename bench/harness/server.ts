@@ -55,10 +55,11 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
     stderr: Bun.file(`${logFile}.err`),
   });
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  let ready: number | null = null;
   const stop = async () => {
     if (hasEnded()) return;
-    // A wrapper script would not pass the signal on; it ends with its child.
-    const pid = spec.isSupervisor ? child.pid : innermostChild(child.pid);
+    // A wrapper script would not pass the signal on; it ends with its child. A server may have children of its own by now.
+    const pid = spec.isSupervisor ? child.pid : (ready ?? innermostChild(child.pid));
     process.kill(pid, 'SIGTERM');
     const killer = setTimeout(() => process.kill(pid, 'SIGKILL'), STOP_TIMEOUT_MS);
     await child.exited;
@@ -74,7 +75,8 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
     await Bun.sleep(POLL_MS);
   }
   const startMs = performance.now() - startedAt;
-  return { name: spec.name, isPinned, pid: innermostChild(child.pid), origin, startMs, stop };
+  ready = innermostChild(child.pid);
+  return { name: spec.name, isPinned, pid: ready, origin, startMs, stop };
 }
 
 async function answers(url: string): Promise<boolean> {

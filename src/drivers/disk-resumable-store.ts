@@ -222,7 +222,7 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
         if (name.endsWith(MARK)) continue;
         const handle = fromName(name);
         const info = await statOf(handle);
-        if (info) yield { handle, changedAt: Number(info.mtimeNs / 1_000_000n) };
+        if (info) yield { handle, key: handle, changedAt: Number(info.mtimeNs / 1_000_000n) };
       }
     },
   };

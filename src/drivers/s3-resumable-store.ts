@@ -203,10 +203,8 @@ export function s3ResumableStore({ bucket, parts, sender }: S3Tools): ResumableS
       for (let page = await bucket.ask(iterator.next()); !page.done; page = await bucket.ask(iterator.next())) {
         for (const { Key = '', LastModified } of page.value.Contents ?? []) {
           if (Key.includes('@', place.length)) continue;
-          yield {
-            handle: Key.slice(place.length).replaceAll('~', '/'),
-            changedAt: LastModified?.getTime() ?? bucket.now(),
-          };
+          const key = Key.slice(place.length).replaceAll('~', '/');
+          yield { handle: key, key, changedAt: LastModified?.getTime() ?? bucket.now() };
         }
       }
     },

@@ -54,6 +54,8 @@ export interface AppendOptions {
 
 export interface GrowingObject {
   readonly handle: string;
+  /** Where it is or will be published. */
+  readonly key: string;
   /** When bytes were last added, at the latest; milliseconds since the epoch. */
   readonly changedAt: number;
 }

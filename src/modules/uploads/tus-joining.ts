@@ -7,6 +7,7 @@ import { forAccount } from './allowance.ts';
 import { assertFits, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import type { Quota } from './quota.ts';
+import { isRefusal } from './refusal.ts';
 import type { UploadLocks, WriteLock } from './tus-locks.ts';
 import { type UploadRecord, uploadRecords } from './tus-records.ts';
 
@@ -80,18 +81,27 @@ export function createJoining(options: JoiningOptions) {
     return record;
   };
 
-  const join = async (record: UploadRecord, parts: readonly UploadRecord[], lock: WriteLock): Promise<UploadRecord> => {
-    if (record.fileId !== null) return record;
-    const handles = parts.map(({ handle }) => handle);
-    // All bytes may be there already, from a request that came no further.
-    if ((await resumable.size(record.handle)) !== record.length) await resumable.concat(record.handle, handles);
-    const fileId = await complete(record, lock);
+  const dropBytes = async (parts: readonly UploadRecord[]): Promise<void> => {
     for (const part of parts) {
       await resumable.abort(part.handle).catch((error: unknown) => {
         log.warn({ err: error, uploadId: part.id }, 'the bytes of a joined upload stay until it expires');
       });
     }
-    return { ...record, fileId };
+  };
+
+  const join = async (record: UploadRecord, parts: readonly UploadRecord[], lock: WriteLock): Promise<UploadRecord> => {
+    if (record.fileId !== null) return record;
+    const handles = parts.map(({ handle }) => handle);
+    // All bytes may be there already, from a request that came no further.
+    if ((await resumable.size(record.handle)) !== record.length) await resumable.concat(record.handle, handles);
+    try {
+      const fileId = await complete(record, lock);
+      await dropBytes(parts);
+      return { ...record, fileId };
+    } catch (error) {
+      if (isRefusal(error)) await dropBytes(parts);
+      throw error;
+    }
   };
 
   return async (draft: UploadRecord, ids: readonly string[], concatenation: string): Promise<UploadRecord> => {

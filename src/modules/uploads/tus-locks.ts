@@ -202,7 +202,12 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
       const deadline = clock.now() + PATIENCE_MS / 2;
       if (writers.has(record.id)) return void (await leftHere(record.id, deadline));
       if (!isHeld(record)) return;
-      await database.write((tx) => uploadRecords.updateHeld(tx, record, { isReleaseAsked: true }));
+      try {
+        await database.write((tx) => uploadRecords.updateHeld(tx, record, { isReleaseAsked: true }));
+      } catch (error) {
+        log.warn({ err: error, uploadId: record.id }, 'the writer of an upload could not be asked to let go');
+        return;
+      }
       while (clock.now() < deadline) {
         await pause(RETRY_MS);
         const now = await uploadRecords.find(database.read, record.id);

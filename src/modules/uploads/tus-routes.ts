@@ -55,7 +55,6 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
       });
     }
     const declared = request.headers.get('content-length');
-    connectionOf(request).keepOpen();
     return {
       body: readBody(request.body, stallMs),
       declaredBytes: declared === null ? null : Number(declared),
@@ -64,7 +63,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const create = async (request: Request, ownerId: string): Promise<Response> => {
-    assertVersion(request);
+    accept(request);
     const { headers } = request;
     const concatenation = headers.get('upload-concat');
     // "The Client MUST NOT include the Upload-Length header in the final upload creation."
@@ -79,7 +78,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const append = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    assertVersion(request);
+    accept(request);
     const bytes = incoming(request);
     const offset = readCount(request.headers, 'Upload-Offset');
     if (offset === null)
@@ -89,7 +88,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const describe = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    assertVersion(request);
+    accept(request);
     const state = await service.describe(ownerId, id);
     const { length, metadata, concatenation } = state.record;
     return answer(200, state, {
@@ -103,7 +102,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const terminate = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    assertVersion(request);
+    accept(request);
     await service.terminate(ownerId, id);
     return new Response(null, { status: 204 });
   };
@@ -211,8 +210,10 @@ function header(name: string, description: string, required = false) {
   return { name, in: 'header' as const, required, description, schema: { type: 'string' as const } };
 }
 
-/** "If the version specified by the Client is not supported, the Server MUST respond with 412 and MUST include Tus-Version." */
-function assertVersion(request: Request): void {
+/** Takes a request of this wire. "If the version specified by the Client is not supported, the Server MUST respond with 412 and MUST include Tus-Version." */
+function accept(request: Request): void {
+  // Bodies come as slowly as they like, and the last step of a very large upload reads it once more.
+  connectionOf(request).keepOpen();
   if (request.headers.get('tus-resumable') === TUS_VERSION) return;
   throw uploadProblems.create('unsupported-version', { headers: { 'tus-version': TUS_VERSION } });
 }

@@ -91,9 +91,15 @@ export function createResumableService(options: ResumableServiceOptions) {
   const join = createJoining({ ...options, locks, reservationTtlMs, complete });
   const sweep = createUploadSweep(options);
 
+  /** As the primary has it: what is read here may be behind what another machine did. */
+  const findNow = async (id: string): Promise<UploadRecord | null> => {
+    const isLocalTrue = database.version() !== null;
+    return isLocalTrue ? uploadRecords.find(database.read, id) : database.write((tx) => uploadRecords.find(tx, id));
+  };
+
   /** The caller's own upload; others' do not exist for a caller. */
   const getOwn = async (ownerId: string, id: string): Promise<UploadRecord> => {
-    const record = await uploadRecords.find(database.read, id);
+    const record = (await uploadRecords.find(database.read, id)) ?? (await findNow(id));
     if (!record || record.ownerId !== ownerId) throw uploadProblems.create('not-found');
     const isWritten = record.holder !== null && record.heldUntil > clock.now();
     if (record.expiresAt <= clock.now() && !isWritten) throw uploadProblems.create('expired');
@@ -138,15 +144,14 @@ export function createResumableService(options: ResumableServiceOptions) {
 
   /** The first bytes of an upload whose address nobody knows yet: when they fail, it goes. */
   const begin = async (record: UploadRecord, lock: WriteLock, incoming: IncomingBytes | null): Promise<UploadState> => {
-    try {
-      const offset = incoming ? await receive(record, lock, 0, incoming) : 0;
-      return { ...(await finishIfComplete(record, offset, lock)), isCut: lock.isReleaseAsked() };
-    } catch (error) {
+    const receiving = incoming ? receive(record, lock, 0, incoming) : Promise.resolve(0);
+    const offset = await receiving.catch(async (error: unknown) => {
       await remove(record, lock).catch((fault: unknown) => {
         log.warn({ err: fault, uploadId: record.id }, 'an upload that failed at once stays until it expires');
       });
       throw error;
-    }
+    });
+    return { ...(await finishIfComplete(record, offset, lock)), isCut: lock.isReleaseAsked() };
   };
 
   return {
@@ -199,9 +204,12 @@ export function createResumableService(options: ResumableServiceOptions) {
       if (seen.fileId !== null || seen.finalId !== null) return { record: seen, offset: seen.length };
       if (seen.concatenation?.startsWith('final')) return { record: seen, offset: null };
       await locks.quiet(seen);
-      const record = await getOwn(ownerId, id);
+      const size = await resumable.size(seen.handle);
+      const record = size === null ? await findNow(id) : await getOwn(ownerId, id);
+      if (!record) throw uploadProblems.create('not-found');
       if (record.fileId !== null || record.finalId !== null) return { record, offset: record.length };
-      const offset = await safeSize(record);
+      if (size === null) throw storageProblems.create('gone');
+      const offset = size;
       if (record.concatenation !== null || record.length !== offset) return { record, offset };
       // The last byte arrived, and then something broke.
       return locks.hold(id, async (lock, held) =>

@@ -3,7 +3,8 @@ import type { Database } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { GrowingObject, ResumableStore } from '../../ports/resumable-store.ts';
 import type { Quota } from './quota.ts';
-import { type UploadRecord, uploadRecords } from './tus-records.ts';
+import { fileStore } from './store.ts';
+import { uploadRecords } from './tus-records.ts';
 
 export interface UploadSweepOptions {
   readonly database: Database;
@@ -28,11 +29,11 @@ const SEARCH_EVERY_MS = 1_800_000;
 export function createUploadSweep({ database, resumable, clock, log, quota }: UploadSweepOptions) {
   let searchedAt = Number.NEGATIVE_INFINITY;
 
-  const end = async ({ handle, fileId, id }: Pick<UploadRecord, 'handle' | 'fileId' | 'id'>): Promise<void> => {
+  const end = async (handle: string, isFile: boolean): Promise<void> => {
     try {
-      await (fileId === null ? resumable.abort(handle) : resumable.settle(handle));
+      await (isFile ? resumable.settle(handle) : resumable.abort(handle));
     } catch (error) {
-      log.warn({ err: error, uploadId: id }, 'the bytes of an expired upload stay until the next search');
+      log.warn({ err: error, handle }, 'the bytes of an upload that is over stay until the next search');
     }
   };
 
@@ -44,7 +45,7 @@ export function createUploadSweep({ database, resumable, clock, log, quota }: Up
         for (const { id } of expired) await quota.release(tx, id);
         return expired;
       });
-      await Promise.all(removed.map(end));
+      await Promise.all(removed.map(({ handle, fileId }) => end(handle, fileId !== null)));
       if (removed.length < BATCH) return;
     }
   };
@@ -55,10 +56,11 @@ export function createUploadSweep({ database, resumable, clock, log, quota }: Up
       objects.map(({ handle }) => handle),
     );
     const records = new Map(named.map((record) => [record.handle, record]));
-    for (const { handle } of objects) {
+    for (const { handle, key } of objects) {
       const record = records.get(handle);
       if (record && record.fileId === null) continue;
-      await end(record ?? { handle, fileId: null, id: 'none' });
+      // The record of a file's upload may be gone before its handle was settled.
+      await end(handle, record !== undefined || (await fileStore.hasObject(database.read, key)));
     }
   };
 

@@ -431,3 +431,71 @@ test('an upload that is created with bytes that stop coming leaves nothing', asy
   expect(statusOf(await connection.closed)).toBe(408);
   expect([await rows(), await uploads.filesOnDisk()]).toEqual([[], []]);
 });
+
+describe('what must never happen', () => {
+  test('a file loses its bytes because the record of its upload went first', async () => {
+    let now = Date.now();
+    let settles = true;
+    await open({
+      clock: { now: () => now },
+      wrapResumable: (store) => ({
+        ...store,
+        settle: (handle) => (settles ? store.settle(handle) : Promise.reject(new Error('the storage is away'))),
+      }),
+    });
+    settles = false;
+    await alice.patch(await alice.create(10), 0, 'helloworld');
+    await uploads.database.write((tx) => tx.delete(resumableUploads));
+    settles = true;
+    now += 3 * 3_600_000;
+    await uploads.openBeside();
+    await eventually(async () => (await uploads.filesOnDisk()).length === 1);
+    const [file] = await files();
+    expect(await (await uploads.request('alice', 'GET', file?.url ?? '')).text()).toBe('helloworld');
+  });
+
+  test('a file loses its bytes because nobody heard that it was made', async () => {
+    let isLost = false;
+    const lossy = (database: Database): Database => ({
+      ...database,
+      read: database.read,
+      async write(work) {
+        const result = await database.write(work);
+        if (!isLost || (await files()).length === 0) return result;
+        isLost = false;
+        throw databaseProblems.create('unknown-outcome');
+      },
+    });
+    await open({ wrapDatabase: lossy });
+    isLost = true;
+    const created = await alice.send('POST', '/api/uploads', { ...OCTETS, 'upload-length': '10' }, 'helloworld');
+    expect(created.status).toBe(503);
+    const [file] = await files();
+    expect(await (await uploads.request('alice', 'GET', file?.url ?? '')).text()).toBe('helloworld');
+  });
+
+  test('an upload is taken for lost because a replica is behind', async () => {
+    let stale: Database['read'] | null = null;
+    await open({
+      wrapDatabase: (database) => ({
+        ...database,
+        get read() {
+          return stale ?? database.read;
+        },
+        version: () => null,
+      }),
+    });
+    const path = await alice.create(10);
+    const empty = { get: async () => undefined };
+    stale = new Proxy(uploads.database.read, {
+      get: (target, name) =>
+        name === 'select'
+          ? () => ({
+              from: () => ({ where: () => ({ prepare: () => empty, limit: () => ({ prepare: () => empty }) }) }),
+            })
+          : Reflect.get(target, name),
+    });
+    expect(await alice.head(path)).toEqual([200, 0]);
+    stale = null;
+  });
+});
