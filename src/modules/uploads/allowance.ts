@@ -11,7 +11,7 @@ const FREE_BYTES = 64 * 1024;
 const MIN_STEP_BYTES = 1024 * 1024;
 const MAX_STEP_BYTES = 64 * 1024 * 1024;
 /** A process that died holds its users' room for so long. */
-const TTL_MS = 10 * 60_000;
+const TTL_MS = 3 * 60_000;
 const RENEW_MS = TTL_MS / 4;
 
 export interface AllowanceRequest {
