@@ -7,6 +7,7 @@ import type { FileAnswer } from '../modules/uploads/support.ts';
 import { runCli } from '../support/cli.ts';
 import { type Call, createClient, PASSWORD, register, signIn, type Tokens } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { halves } from '../support/pictures.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { type Sqld, sqldProgram, startSqld } from '../support/sqld.ts';
 
@@ -49,6 +50,7 @@ for (const kind of kinds) {
       server = await startServer({
         env: {
           BUNKHOUSE_SECRET: 'one-secret-for-every-database-of-this-test-0123',
+          USER_QUOTA: '1MiB',
           ...kind.env(sqld?.url() ?? ''),
         },
       });
@@ -126,6 +128,33 @@ for (const kind of kinds) {
       expect((await call('DELETE', path, { token })).status).toBe(204);
       expect((await call('GET', path, { token })).status).toBe(404);
       expect((await call('GET', '/api/files', { token })).json['items']).toEqual([second]);
+    });
+
+    test('uploads that arrive together fill the quota and not a byte more', async () => {
+      const { access_token: token } = await register(call, 'quota@example.org');
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, (_, index) =>
+          call('PUT', `/api/files/by-name/f${index}`, { token, body: new Uint8Array(300 * 1024) }),
+        ),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 201, ...Array(7).fill(413)]);
+      // Nothing is held any more: what is left can be had to the last byte.
+      const rest = new Uint8Array(1024 * 1024 - 3 * 300 * 1024);
+      expect((await call('PUT', '/api/files/by-name/rest', { token, body: rest })).status).toBe(201);
+      expect((await call('PUT', '/api/files/by-name/more', { token, body: 'x' })).status).toBe(413);
+    });
+
+    test('a file has a picture, and a link for one use that is good once', async () => {
+      const { access_token: token } = await register(call, 'links@example.org');
+      const { id } = (await call('PUT', '/api/files/by-name/x', { token, body: halves(40, 20) })).json;
+      for (let count = 0; count < 2; count++) {
+        expect((await call('GET', `/api/files/${id}/image?width=16`, { token })).status).toBe(200);
+      }
+      await eventually(async () => 'thumbhash' in (await call('GET', `/api/files/${id}`, { token })).json);
+      const wish = { expiresIn: 60, once: true };
+      const { url } = (await call('POST', `/api/files/${id}/links`, { token, json: wish })).json as { url: string };
+      const statuses = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(url)).status));
+      expect(statuses.sort()).toEqual([200, ...Array(7).fill(410)]);
     });
 
     test('a deleted account is gone with its files', async () => {
