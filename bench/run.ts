@@ -11,10 +11,11 @@ import { createReport } from './harness/report.ts';
 import { writeSection } from './harness/results-file.ts';
 import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
+import { parse } from './parse/index.ts';
 import { sockets } from './sockets/index.ts';
 import { uploads } from './uploads/index.ts';
 
-const AREAS: readonly Area[] = [core, database, sockets, cache, uploads];
+const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, parse];
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

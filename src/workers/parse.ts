@@ -14,7 +14,7 @@ function transpilerOf(loader: Syntax): Bun.Transpiler {
 }
 
 /** The imports that stand in the source; those for JSX come last and are left out. */
-function scanImports(source: string, syntax: Syntax) {
+function scanImports(source: Uint8Array, syntax: Syntax) {
   const found = transpilerOf(syntax).scanImports(source);
   const added = found.findIndex(({ path }) => path.startsWith(RUNTIME));
   return added === -1 ? found : found.slice(0, added);

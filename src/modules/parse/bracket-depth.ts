@@ -19,32 +19,32 @@ export const CSS_BRACKETS: BracketSyntax = { maxDepth: 64, quotes: '"\'', hasLin
 /** oxc dies between five and twenty thousand levels. */
 export const JS_BRACKETS: BracketSyntax = { maxDepth: 256, quotes: '"\'`', hasLineComments: true, hasRegExps: true };
 
-/** @throws `parse/too-deep`, naming the place. */
-export function assertShallow(text: string, syntax: BracketSyntax): void {
+/** @param source in UTF-8, whose every byte below 128 is a character. @throws `parse/too-deep`, naming the place. */
+export function assertShallow(source: Uint8Array, syntax: BracketSyntax): void {
   const { maxDepth, quotes, hasLineComments, hasRegExps } = syntax;
   const quoteUnits = new Set([...quotes].map((quote) => quote.charCodeAt(0)));
   /** Templates that are open, by the depth of their `${`. */
   const templates: number[] = [];
   let depth = 0;
   let last = 0;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
+  for (let at = 0; at < source.length; at++) {
+    const unit = source[at] as number;
     if (unit <= SPACE) continue;
     if (unit === SLASH) {
-      const next = text.charCodeAt(at + 1);
+      const next = source[at + 1] as number;
       if (next === STAR) {
-        at = endOf(text, text.indexOf('*/', at + 2), 1);
+        at = endOfComment(source, at + 2);
         continue;
       }
       if (next === SLASH && hasLineComments) {
-        at = endOf(text, text.indexOf('\n', at + 2), 0);
+        at = endOfLine(source, at + 2);
         continue;
       }
-      if (hasRegExps && mayBeginRegExp(last)) at = endOfRegExp(text, at);
+      if (hasRegExps && mayBeginRegExp(last)) at = endOfRegExp(source, at);
     } else if (unit === BACKSLASH) {
       at++;
     } else if (unit === OPEN_PAREN || unit === OPEN_SQUARE || unit === OPEN_CURLY) {
-      if (++depth > maxDepth) throw tooDeep(text, at, maxDepth);
+      if (++depth > maxDepth) throw tooDeep(source, at, maxDepth);
     } else if (unit === CLOSE_PAREN || unit === CLOSE_SQUARE || unit === CLOSE_CURLY) {
       if (unit === CLOSE_CURLY && templates.at(-1) === depth) {
         templates.pop();
@@ -55,24 +55,24 @@ export function assertShallow(text: string, syntax: BracketSyntax): void {
       }
       if (depth > 0) depth--;
     } else if (quoteUnits.has(unit)) {
-      at = unit === BACKTICK ? endOfTemplate(at + 1) : endOfText(text, at, unit);
+      at = unit === BACKTICK ? endOfTemplate(at + 1) : endOfText(source, at, unit);
     }
     last = unit;
   }
 
   /** Where a template's text ends: at its quote, or at an expression inside. */
   function endOfTemplate(from: number): number {
-    for (let at = from; at < text.length; at++) {
-      const unit = text.charCodeAt(at);
+    for (let at = from; at < source.length; at++) {
+      const unit = source[at] as number;
       if (unit === BACKSLASH) at++;
       else if (unit === BACKTICK) return at;
-      else if (unit === DOLLAR && text.charCodeAt(at + 1) === OPEN_CURLY) {
-        if (++depth > maxDepth) throw tooDeep(text, at, maxDepth);
+      else if (unit === DOLLAR && (source[at + 1] as number) === OPEN_CURLY) {
+        if (++depth > maxDepth) throw tooDeep(source, at, maxDepth);
         templates.push(depth);
         return at + 1;
       }
     }
-    return text.length;
+    return source.length;
   }
 }
 
@@ -90,18 +90,26 @@ const CLOSE_SQUARE = 0x5d;
 const OPEN_CURLY = 0x7b;
 const CLOSE_CURLY = 0x7d;
 
-function endOf(text: string, found: number, extra: number): number {
-  return found === -1 ? text.length : found + extra;
+function endOfComment(source: Uint8Array, from: number): number {
+  for (let at = source.indexOf(STAR, from); at !== -1; at = source.indexOf(STAR, at + 1)) {
+    if (source[at + 1] === SLASH) return at + 1;
+  }
+  return source.length;
+}
+
+function endOfLine(source: Uint8Array, from: number): number {
+  const found = source.indexOf(NEWLINE, from);
+  return found === -1 ? source.length : found;
 }
 
 /** An unfinished text ends with its line, in CSS and in JavaScript alike. */
-function endOfText(text: string, from: number, quote: number): number {
-  for (let at = from + 1; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
+function endOfText(source: Uint8Array, from: number, quote: number): number {
+  for (let at = from + 1; at < source.length; at++) {
+    const unit = source[at] as number;
     if (unit === BACKSLASH) at++;
     else if (unit === quote || unit === NEWLINE) return at;
   }
-  return text.length;
+  return source.length;
 }
 
 /** After a value a slash divides; a word may be `return`, so it counts as no value only when it is punctuation before. */
@@ -109,10 +117,10 @@ function mayBeginRegExp(last: number): boolean {
   return last === 0 || '([{,;=:?!&|+-*%^~<>'.includes(String.fromCharCode(last));
 }
 
-function endOfRegExp(text: string, from: number): number {
+function endOfRegExp(source: Uint8Array, from: number): number {
   let isInClass = false;
-  for (let at = from + 1; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
+  for (let at = from + 1; at < source.length; at++) {
+    const unit = source[at] as number;
     if (unit === NEWLINE) return from;
     if (unit === BACKSLASH) at++;
     else if (unit === OPEN_SQUARE) isInClass = true;
@@ -122,10 +130,10 @@ function endOfRegExp(text: string, from: number): number {
   return from;
 }
 
-function tooDeep(text: string, at: number, maxDepth: number) {
-  const before = text.slice(0, at);
+function tooDeep(source: Uint8Array, at: number, maxDepth: number) {
+  const before = new TextDecoder().decode(source.subarray(0, at));
   const line = before.split('\n').length;
-  const column = at - before.lastIndexOf('\n');
+  const column = before.length - before.lastIndexOf('\n');
   return parseProblems.create('too-deep', {
     detail: `Brackets nest deeper than ${maxDepth} levels at line ${line}, column ${column}.`,
   });

@@ -1,29 +1,63 @@
 import type { Language } from './job.ts';
 import { parseProblems } from './problems.ts';
 
-export interface DecodedText {
-  readonly text: string;
+/** A source in bytes, and as what a view wants it; made when it is asked for. */
+export interface SourceText {
+  /** What decided how the bytes become text. */
   readonly charset: { readonly name: string; readonly by: 'bom' | 'header' | 'meta' | 'default' };
+  readonly text: string;
+  /** The text in UTF-8, without a byte order mark. It may hold broken characters when that is how it came. */
+  readonly utf8: Uint8Array;
 }
 
 /** How far a declaration inside the source is looked for (HTML §13.2.3.2). */
 const PRESCAN_BYTES = 1024;
+/** How much of a source is looked at to see whether it is text. */
+const LOOKED_AT_BYTES = 4096;
 /** With more than one undecodable character in so many the source is no text. */
 const BROKEN_SHARE = 10;
 
 /**
- * Bytes as text. The byte order mark decides, else what the sender says, else what the source says of itself, else UTF-8
+ * How bytes are text. The byte order mark decides, else what the sender says, else what the source says of itself, else UTF-8
  * (Encoding Standard §6, HTML §13.2.3, CSS Syntax §3.2).
- * @throws `parse/not-text`
+ * @throws `parse/not-text`, also for an encoding that nobody knows.
  */
-export function decodeText(bytes: Uint8Array, contentType: string | null, language: Language): DecodedText {
+export function openSource(bytes: Uint8Array, contentType: string | null, language: Language): SourceText {
+  const [label, by] = findCharset(bytes, contentType, language);
+  let decoder: InstanceType<typeof TextDecoder>;
+  try {
+    decoder = new TextDecoder(label);
+  } catch {
+    throw parseProblems.create('not-text', { detail: 'The source is in an encoding that is not known.' });
+  }
+  if (isBroken(decoder.decode(bytes.subarray(0, LOOKED_AT_BYTES)))) throw parseProblems.create('not-text');
+  let text: string | null = null;
+  return {
+    charset: { name: decoder.encoding, by },
+    get text() {
+      text ??= decoder.decode(bytes);
+      return text;
+    },
+    get utf8() {
+      if (decoder.encoding !== 'utf-8') return new TextEncoder().encode(this.text);
+      return by === 'bom' ? bytes.subarray(UTF_8_MARK_BYTES) : bytes;
+    },
+  };
+}
+
+const UTF_8_MARK_BYTES = 3;
+
+function findCharset(
+  bytes: Uint8Array,
+  contentType: string | null,
+  language: Language,
+): [label: string, by: SourceText['charset']['by']] {
   const mark = byteOrderMark(bytes);
-  if (mark) return decode(bytes, mark, 'bom');
+  if (mark) return [mark, 'bom'];
   const sent = contentType ? /;\s*charset\s*=\s*"?([\w.:-]+)/i.exec(contentType)?.[1] : undefined;
-  if (sent) return decode(bytes, sent, 'header');
+  if (sent) return [sent, 'header'];
   const declared = declaredCharset(bytes, language);
-  if (declared) return decode(bytes, declared, 'meta');
-  return decode(bytes, 'utf-8', 'default');
+  return declared ? [declared, 'meta'] : ['utf-8', 'default'];
 }
 
 function byteOrderMark(bytes: Uint8Array): string | null {
@@ -44,26 +78,13 @@ function declaredCharset(bytes: Uint8Array, language: Language): string | null {
   return found && /^utf-16/i.test(found) ? 'utf-8' : (found ?? null);
 }
 
-function decode(bytes: Uint8Array, label: string, by: DecodedText['charset']['by']): DecodedText {
-  let decoder: InstanceType<typeof TextDecoder>;
-  try {
-    decoder = new TextDecoder(label);
-  } catch {
-    throw parseProblems.create('not-text', { detail: 'The source is in an encoding that is not known.' });
-  }
-  const text = decoder.decode(bytes);
-  if (isBroken(text)) throw parseProblems.create('not-text');
-  return { text, charset: { name: decoder.encoding, by } };
-}
-
-/** Whether the text is mostly what text is not. Looks at the beginning alone. */
+/** Whether a text is mostly what text is not. */
 function isBroken(text: string): boolean {
-  const start = text.slice(0, 4096);
   let broken = 0;
-  for (let index = 0; index < start.length; index++) {
-    const unit = start.charCodeAt(index);
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
     if (unit === 0xfffd || unit === 0 || (unit < 0x20 && unit !== 9 && unit !== 10 && unit !== 12 && unit !== 13))
       broken++;
   }
-  return broken * BROKEN_SHARE > start.length;
+  return broken * BROKEN_SHARE > text.length;
 }

@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/errors.ts';
 import { isNestedTooDeeply } from '../../web/json-depth.ts';
-import { decodeText } from './charset.ts';
+import { openSource } from './charset.ts';
 import type { Language, ParseJob, ParseRequest, ParseResult } from './job.ts';
 import { mediaType } from './media-type.ts';
 import { parseProblems } from './problems.ts';
@@ -30,10 +30,10 @@ export function createParseChild(languages: Readonly<Record<Language, LoadViews>
       if ('status' in asked) return asked;
       if (asked.bytes.byteLength > job.maxBytes) throw parseProblems.create('too-large');
       const { view, options } = asked.request;
-      const { text, charset } = decodeText(asked.bytes, asked.contentType, job.language);
+      const source = openSource(asked.bytes, asked.contentType, job.language);
       const views = await languages[job.language]();
       const look = views[view] as View;
-      const { result, warnings } = await look({ text, charset, url: baseOf(options, job.url), options });
+      const { result, warnings } = await look(Object.assign(source, { url: baseOf(options, job.url), options }));
       return { status: 'read', view, members: toMembers(result, warnings) };
     } catch (error) {
       const refused = toRefusal(error);

@@ -1,5 +1,6 @@
 import { type CssNode, generate, parse, walk } from 'css-tree';
 import { assertShallow, CSS_BRACKETS } from './bracket-depth.ts';
+import type { SourceText } from './charset.ts';
 import { specificityOf } from './css-specificity.ts';
 import type { Warning } from './job.ts';
 import type { View } from './view.ts';
@@ -15,9 +16,9 @@ const NAMED_COLORS = new Set(
 const COLOR_FUNCTIONS = /^(rgba?|hsla?|hwb|lab|lch|oklab|oklch|color|color-mix|light-dark)$/i;
 
 /** How a stylesheet is made: what there is of what, and how often. */
-export const statsView: View = ({ text }) => {
+export const statsView: View = (input) => {
   const warnings: Warning[] = [];
-  const sheet = readSheet(text, warnings);
+  const sheet = readSheet(input, warnings);
   const counts = { rules: 0, selectors: 0, declarations: 0, important: 0, atRules: 0, urls: 0 };
   const colors = tally();
   const fonts = tally();
@@ -65,7 +66,7 @@ export const statsView: View = ({ text }) => {
   walk(sheet, { visit: 'Url', enter: () => void counts.urls++ });
 
   const result = {
-    bytes: new TextEncoder().encode(text).byteLength,
+    bytes: input.utf8.byteLength,
     ...counts,
     specificity: { heaviest, histogram: specificities.list() },
     colors: colors.list(),
@@ -80,8 +81,8 @@ export const statsView: View = ({ text }) => {
 };
 
 /** A stylesheet as a tree; what cannot be read is named. @throws `parse/too-deep` */
-export function readSheet(text: string, warnings: Warning[]): CssNode {
-  assertShallow(text, CSS_BRACKETS);
+export function readSheet({ text, utf8 }: SourceText, warnings: Warning[]): CssNode {
+  assertShallow(utf8, CSS_BRACKETS);
   const sheet = parse(text, {
     positions: true,
     onParseError: ({ message, line, column }: { message: string; line?: number; column?: number } & Error) => {

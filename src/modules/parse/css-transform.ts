@@ -33,7 +33,7 @@ function write(input: ViewInput, options: Partial<TransformOptions<never>>) {
   return {
     result: {
       code: new TextDecoder().decode(code),
-      bytesBefore: new TextEncoder().encode(input.text).byteLength,
+      bytesBefore: input.utf8.byteLength,
       bytesAfter: code.byteLength,
       ...(map ? { sourceMap: JSON.parse(new TextDecoder().decode(map)) as unknown } : {}),
     },
@@ -43,13 +43,13 @@ function write(input: ViewInput, options: Partial<TransformOptions<never>>) {
 
 /** What cannot be read is left out and named: browsers do the same (CSS Syntax §2.2). */
 function run(
-  { text }: ViewInput,
+  { utf8 }: ViewInput,
   options: Partial<TransformOptions<never>>,
 ): Omit<TransformResult, 'warnings'> & { warnings: Warning[] } {
-  assertShallow(text, CSS_BRACKETS);
+  assertShallow(utf8, CSS_BRACKETS);
   let done: TransformResult;
   try {
-    done = transform({ filename: FILENAME, code: new TextEncoder().encode(text), errorRecovery: true, ...options });
+    done = transform({ filename: FILENAME, code: utf8, errorRecovery: true, ...options });
   } catch (error) {
     throw syntaxError(error);
   }

@@ -63,7 +63,7 @@ export const criticalView: View = (input) => {
   return {
     result: {
       code,
-      bytesBefore: new TextEncoder().encode(input.text).byteLength,
+      bytesBefore: input.utf8.byteLength,
       bytesAfter: new TextEncoder().encode(code).byteLength,
     },
     warnings,
@@ -72,7 +72,7 @@ export const criticalView: View = (input) => {
 
 function prepare(input: ViewInput, warnings: Warning[]) {
   const { document } = readPage({ text: (input.options as { html: string }).html, url: null });
-  const sheet = readSheet(input.text, warnings);
+  const sheet = readSheet(input, warnings);
   const known = new Map<string, boolean>();
   return {
     sheet,

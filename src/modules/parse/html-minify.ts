@@ -23,7 +23,10 @@ export const minifyView: View = (input) => {
   const { document } = readPage(input);
   shrink(document);
   const html = serializeContent(document);
-  return { result: { html, bytesBefore: byteLength(input.text), bytesAfter: byteLength(html) }, warnings: [] };
+  return {
+    result: { html, bytesBefore: input.utf8.byteLength, bytesAfter: new TextEncoder().encode(html).byteLength },
+    warnings: [],
+  };
 };
 
 function shrink(parent: Node): void {
@@ -48,8 +51,4 @@ function shrinkText(text: Text, parent: Node): void {
   if (isApart(text.nextSibling) || (text.nextSibling === null && isApart(parent))) value = value.replace(/ $/, '');
   if (value === '') text.remove();
   else text.textContent = value;
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
 }

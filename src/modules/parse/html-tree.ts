@@ -44,6 +44,8 @@ export function linkedomAdapter(): TreeAdapter<LinkedomMap> {
       const attribute = document.createAttribute(prefix ? `${prefix}:${name}` : name);
       attribute.value = value;
       element.setAttributeNode(attribute);
+      // linkedom tidies up the white space of a class.
+      if (attribute.value !== value) attribute.value = value;
     }
   };
   const insert = (parent: Parent, node: Child, before: Child | null): void => {

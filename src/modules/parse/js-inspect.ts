@@ -78,7 +78,7 @@ export const statsView: View = (input) => {
     }
   }
   const result = {
-    bytes: new TextEncoder().encode(input.text).byteLength,
+    bytes: input.utf8.byteLength,
     lines: input.text.split('\n').length,
     comments: comments.length,
     isModule: module.hasModuleSyntax,

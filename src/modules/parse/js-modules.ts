@@ -1,34 +1,36 @@
+import type { ParseResult } from 'oxc-parser';
 import { linesOf, parseValid, type Syntax } from './js-source.ts';
 import type { View } from './view.ts';
 
 /** Finds what a module imports without building a tree. */
 export type ImportScanner = (
-  source: string,
+  source: Uint8Array,
   syntax: Syntax,
 ) => readonly { readonly path: string; readonly kind: string }[];
 
 /** What a source loads, once for each address and way. */
 export function importsView(scanImports: ImportScanner): View {
-  return ({ text, options }) => ({ result: scan(text, options.syntax as Syntax), warnings: [] });
-
-  function scan(text: string, syntax: Syntax) {
+  return (input) => {
     try {
-      return scanImports(text, syntax).map(({ path, kind }) => ({ path, kind }));
+      const found = scanImports(input.utf8, input.options.syntax as Syntax);
+      return { result: found.map(({ path, kind }) => ({ path, kind })), warnings: [] };
     } catch {
       // What the scanner cannot read, the parser may; and where it cannot, it says why.
-      const { module } = parseValid({ text, options: { syntax } });
-      const imported = module.staticImports.map(({ moduleRequest }) => moduleRequest.value);
-      const exported = module.staticExports.flatMap(({ entries }) =>
-        entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? []),
-      );
-      const statements = [...imported, ...exported].map((path) => ({ path, kind: 'import-statement' }));
-      const dynamic = module.dynamicImports.flatMap(({ moduleRequest: { start, end } }) => {
-        const path = /^(["'`])([^\\]*)\1$/.exec(text.slice(start, end))?.[2];
-        return path === undefined ? [] : [{ path, kind: 'dynamic-import' }];
-      });
-      return [...statements, ...dynamic];
+      return { result: importsOf(parseValid(input), input.text), warnings: [] };
     }
-  }
+  };
+}
+
+function importsOf({ module }: ParseResult, text: string) {
+  const imported = module.staticImports.map(({ moduleRequest }) => moduleRequest.value);
+  const exported = module.staticExports.flatMap(({ entries }) =>
+    entries.flatMap((each) => each.moduleRequest?.value ?? []),
+  );
+  const dynamic = module.dynamicImports.flatMap(({ moduleRequest: { start, end } }) => {
+    const path = /^(["'`])([^\\]*)\1$/.exec(text.slice(start, end))?.[2];
+    return path === undefined ? [] : [{ path, kind: 'dynamic-import' }];
+  });
+  return [...[...imported, ...exported].map((path) => ({ path, kind: 'import-statement' })), ...dynamic];
 }
 
 /** The names that a module gives to others. */

@@ -18,20 +18,22 @@ export interface OxcError {
   readonly codeframe: string | null;
 }
 
+type Script = Pick<ViewInput, 'text' | 'utf8' | 'options'>;
+
 /** Where something stands in a text. */
 export interface Lines {
   at(offset: number): { readonly line: number; readonly column: number };
 }
 
 /** A source, parsed with recovery. Offsets count UTF-16 units. @throws `parse/too-deep` */
-export function parseScript({ text, options }: Pick<ViewInput, 'text' | 'options'>, semantic = false): ParseResult {
-  assertShallow(text, JS_BRACKETS);
+export function parseScript({ text, utf8, options }: Script, semantic = false): ParseResult {
+  assertShallow(utf8, JS_BRACKETS);
   const lang = options.syntax as Syntax;
   return parseSync(`source.${lang}`, text, { lang, sourceType: 'unambiguous', showSemanticErrors: semantic });
 }
 
 /** The parsed source of a view that needs a valid one. @throws `parse/syntax`, `parse/too-deep` */
-export function parseValid(input: Pick<ViewInput, 'text' | 'options'>): ParseResult {
+export function parseValid(input: Script): ParseResult {
   const parsed = parseScript(input);
   assertValid(parsed.errors, input.text);
   return parsed;

@@ -2,7 +2,6 @@ import { minifySync } from 'oxc-minify';
 import { transformSync } from 'oxc-transform';
 import { assertShallow, JS_BRACKETS } from './bracket-depth.ts';
 import { assertValid, parseValid, type Syntax } from './js-source.ts';
-import { parseProblems } from './problems.ts';
 import type { View } from './view.ts';
 
 interface TransformOptions {
@@ -14,44 +13,51 @@ interface TransformOptions {
 }
 
 /** TypeScript and JSX as JavaScript. */
-export const transformView: View = ({ text, options }) => {
-  const { code, sourceMap } = toJavaScript(text, options);
-  return { result: { code, ...sizes(text, code), ...(sourceMap ? { sourceMap } : {}) }, warnings: [] };
+export const transformView: View = ({ text, utf8, options }) => {
+  const { code, sourceMap } = toJavaScript({ text, utf8, options });
+  return { result: { code, ...sizes(utf8, code), ...(sourceMap ? { sourceMap } : {}) }, warnings: [] };
 };
 
 /** The same program in as few bytes as it can be said. */
-export const minifyView: View = ({ text, options }) => {
-  const { syntax, mangle, sourceMap, target } = options as {
-    syntax: Syntax;
-    mangle: boolean;
-    sourceMap: boolean;
-    target?: string;
-  };
-  const { module, program } = parseValid({ text, options });
-  const isModule = module.hasModuleSyntax || program.sourceType === 'module';
-  const plain =
-    syntax === 'js' && target === undefined
-      ? text
-      : toJavaScript(text, {
-          syntax,
-          sourceMap: false,
-          jsx: 'automatic',
-          jsxImportSource: 'react',
-          ...(target ? { target } : {}),
-        }).code;
+export const minifyView: View = ({ text, utf8, options }) => {
+  const { syntax, mangle, sourceMap, target } = options as MinifyOptions;
+  const { module, program } = parseValid({ text, utf8, options });
+  const isPlain = syntax === 'js' && target === undefined;
+  const lowered = {
+    syntax,
+    sourceMap: false,
+    jsx: 'automatic',
+    jsxImportSource: 'react',
+    ...(target ? { target } : {}),
+  } as const;
+  const plain = isPlain ? text : toJavaScript({ text, utf8, options: lowered }).code;
   const { code, map, errors } = minifySync('source.js', plain, {
-    module: isModule,
+    module: module.hasModuleSyntax || program.sourceType === 'module',
     mangle,
     compress: true,
     sourcemap: sourceMap,
   });
   assertValid(errors, plain);
-  return { result: { code, ...sizes(text, code), ...(map ? { sourceMap: map } : {}) }, warnings: [] };
+  return { result: { code, ...sizes(utf8, code), ...(map ? { sourceMap: map } : {}) }, warnings: [] };
 };
 
-function toJavaScript(text: string, options: TransformOptions) {
+interface MinifyOptions {
+  readonly syntax: Syntax;
+  readonly mangle: boolean;
+  readonly sourceMap: boolean;
+  readonly target?: string;
+}
+
+interface Program {
+  readonly text: string;
+  readonly utf8: Uint8Array;
+  readonly options: TransformOptions;
+}
+
+/** @throws `parse/syntax`, `parse/too-deep` */
+function toJavaScript({ text, utf8, options }: Program) {
   const { syntax, sourceMap, target, jsx, jsxImportSource } = options;
-  assertShallow(text, JS_BRACKETS);
+  assertShallow(utf8, JS_BRACKETS);
   const done = transformSync(`source.${syntax}`, text, {
     lang: syntax,
     sourceType: 'unambiguous',
@@ -63,11 +69,9 @@ function toJavaScript(text: string, options: TransformOptions) {
         : { runtime: jsx, ...(jsx === 'automatic' ? { importSource: jsxImportSource } : {}) },
   });
   assertValid(done.errors, text);
-  if (done.code === '' && text.trim() !== '' && done.errors.length > 0) throw parseProblems.create('syntax');
   return { code: done.code, sourceMap: done.map };
 }
 
-function sizes(before: string, after: string) {
-  const encoder = new TextEncoder();
-  return { bytesBefore: encoder.encode(before).byteLength, bytesAfter: encoder.encode(after).byteLength };
+function sizes(before: Uint8Array, after: string) {
+  return { bytesBefore: before.byteLength, bytesAfter: new TextEncoder().encode(after).byteLength };
 }

@@ -1,13 +1,11 @@
 import type { TObject } from '@sinclair/typebox';
+import type { SourceText } from './charset.ts';
 import type { Warning } from './job.ts';
 
 /** What a view is given. */
-export interface ViewInput {
-  readonly text: string;
+export interface ViewInput extends SourceText {
   /** Where the source is from; `null` when nobody says. */
   readonly url: string | null;
-  /** What decided how the bytes became text. */
-  readonly charset: { readonly name: string; readonly by: 'bom' | 'header' | 'meta' | 'default' };
   // biome-ignore lint/suspicious/noExplicitAny: checked against the schema that stands beside the view
   readonly options: any;
 }
