@@ -17,6 +17,8 @@ type ValueMeta = { readonly codec: Codec };
 interface Flight {
   readonly begunAt: Moment;
   readonly value: Promise<unknown>;
+  /** Somebody has seen to it that its failure is told. */
+  isWatched: boolean;
 }
 
 const DEFAULT_HARD_TIMEOUT = 30;
@@ -61,6 +63,8 @@ function openScope(name: string, options: DataCacheOptions): DataCache {
     const timer = setTimeout(
       () => {
         late.abort();
+        backOff.failed(key);
+        if (flight.isWatched) onFault(cacheProblems.create('load-timeout'), key);
         if (flights.get(key) === flight) flights.delete(key);
       },
       (given.hardTimeout ?? DEFAULT_HARD_TIMEOUT) * 1000,
@@ -83,7 +87,7 @@ function openScope(name: string, options: DataCacheOptions): DataCache {
         if (flights.get(key) === flight) flights.delete(key);
       }
     };
-    const flight: Flight = { begunAt, value: Promise.resolve().then(run) };
+    const flight: Flight = { begunAt, value: Promise.resolve().then(run), isWatched: false };
     flight.value.catch(() => undefined);
     flights.set(key, flight);
     return flight;
@@ -118,17 +122,17 @@ function openScope(name: string, options: DataCacheOptions): DataCache {
     const { swr = 0, softTimeout, hardTimeout = DEFAULT_HARD_TIMEOUT } = given;
     // After a soft purge there is no moment at which freshness ended; it may be stale as long as it may.
     const isBridged = swr > 0 && (entry.freshUntil === 0 || entry.freshUntil + swr * 1000 > clock.now());
-    const patience = softTimeout ?? (isBridged ? 0 : hardTimeout);
-    if (patience === 0) {
+    const patience = Math.min(softTimeout ?? (isBridged ? 0 : hardTimeout), hardTimeout);
+    if (!flight.isWatched) {
+      flight.isWatched = true;
       flight.value.catch((error) => onFault(error, key));
-      return answerStale();
     }
+    if (patience === 0) return answerStale();
     try {
-      const value = await withLimit(flight.value, Math.min(patience, hardTimeout));
+      const value = await withLimit(flight.value, patience);
       counts.misses++;
       return value;
-    } catch (error) {
-      onFault(error, key);
+    } catch {
       return answerStale();
     }
   };

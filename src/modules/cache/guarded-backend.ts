@@ -47,8 +47,8 @@ const PROBE_ID = 'meta:probe';
  */
 export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
   const { backend, clock, onFault, onReturn, readMs } = options;
-  const pending = new Set<Promise<unknown>>();
-  let pendingBytes = 0;
+  /** What is under way, since the backend last came back: what never ends must not keep it closed for good. */
+  let pending = { calls: new Set<Promise<unknown>>(), bytes: 0 };
   let failures = 0;
   let isUp = false;
   let probeAt = 0;
@@ -60,13 +60,13 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
     limitMs: number,
     bytes = 0,
   ): Promise<{ readonly value: T } | null> => {
-    if (pending.size >= MAX_PENDING || pendingBytes + bytes > MAX_PENDING_BYTES) return null;
-    pendingBytes += bytes;
+    const counted = pending;
+    counted.bytes += bytes;
     const running = Promise.try(work).finally(() => {
-      pendingBytes -= bytes;
-      pending.delete(running);
+      counted.bytes -= bytes;
+      counted.calls.delete(running);
     });
-    pending.add(running);
+    counted.calls.add(running);
     running.catch(() => undefined);
     try {
       const value = await withLimit(running, limitMs);
@@ -86,7 +86,7 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
   };
 
   /** Regardless of whether the backend counts as up. */
-  const access = (limits: { readonly read: number; readonly write: number; readonly list: number }): BackendAccess => ({
+  const access = (limits: { readonly read: number; readonly write: number }): BackendAccess => ({
     async read(id) {
       const read = await attempt(() => backend.get(id), limits.read);
       return read && { frame: read.value };
@@ -94,15 +94,18 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
     set: async (id, frame, ttlSeconds) =>
       (await attempt(() => backend.set(id, frame, ttlSeconds), limits.write, frame.byteLength)) !== null,
     delete: async (id) => (await attempt(() => backend.delete(id), limits.write)) !== null,
-    list: async (prefix) => (await attempt(() => backend.list(prefix), limits.list))?.value ?? null,
+    list: async (prefix) => (await attempt(() => backend.list(prefix), LIST_MS))?.value ?? null,
   });
-  const inRequest = access({ read: readMs, write: WRITE_MS, list: LIST_MS });
-  const inBackground = access({ read: RETURN_MS, write: RETURN_MS, list: LIST_MS });
+  const inRequest = access({ read: readMs, write: WRITE_MS });
+  /** One at a time, and without a bound. */
+  const inBackground = access({ read: RETURN_MS, write: RETURN_MS });
+  const isOpen = (bytes = 0) => isUp && pending.calls.size < MAX_PENDING && pending.bytes + bytes <= MAX_PENDING_BYTES;
 
   const comeBack = async () => {
     if ((await inBackground.read(PROBE_ID)) && (await onReturn(inBackground))) {
       isUp = true;
       probeMs = PROBE_MIN_MS;
+      pending = { calls: new Set(), bytes: 0 };
       return;
     }
     probeMs = Math.min(probeMs * 2, PROBE_MAX_MS);
@@ -114,10 +117,10 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
     get isUp() {
       return isUp;
     },
-    read: async (id) => (isUp ? inRequest.read(id) : null),
-    set: async (id, frame, ttlSeconds) => isUp && inRequest.set(id, frame, ttlSeconds),
-    delete: async (id) => isUp && inRequest.delete(id),
-    list: async (prefix) => (isUp ? inRequest.list(prefix) : null),
+    read: async (id) => (isOpen() ? inRequest.read(id) : null),
+    set: async (id, frame, ttlSeconds) => isOpen(frame.byteLength) && inRequest.set(id, frame, ttlSeconds),
+    delete: async (id) => isOpen() && inRequest.delete(id),
+    list: async (prefix) => (isOpen() ? inRequest.list(prefix) : null),
     async probe(isAwaited = false) {
       if (isUp || (clock.now() < probeAt && !isAwaited)) return;
       probing ??= comeBack().finally(() => {
@@ -126,7 +129,7 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
       await probing;
     },
     async settled() {
-      await withLimit(Promise.allSettled(pending), WRITE_MS).catch(() => undefined);
+      await withLimit(Promise.allSettled(pending.calls), WRITE_MS).catch(() => undefined);
     },
   };
 }

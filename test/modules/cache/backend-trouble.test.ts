@@ -83,11 +83,11 @@ describe('a backend in trouble', () => {
   });
 
   test('does not hold on to more than a bounded amount while it hangs', async () => {
-    const { backend, state } = unreliable();
-    const { store } = await open(backend);
+    const { backend, state, kept } = unreliable();
+    const { store, clock } = await open(backend);
     state.mode = 'hangs';
     const space = store.space('data');
-    const until = systemClock.now() + 60_000;
+    const until = systemClock.now() + 600_000;
     for (let index = 0; index < 2_000; index++) {
       space.set(
         `k${index}`,
@@ -96,6 +96,15 @@ describe('a backend in trouble', () => {
       );
     }
     expect(state.calls).toBeLessThanOrEqual(520);
+    // None of those calls will ever end, and yet there is a way back.
+    await eventually(() => store.stats().backend === 'down');
+    state.mode = 'well';
+    clock.turn(60_000);
+    await store.tick();
+    expect(store.stats().backend).toBe('up');
+    space.set('again', { body: new Uint8Array(1), meta: {}, freshUntil: until, staleUntil: until }, space.begin());
+    await store.settled();
+    expect([...kept.keys()].filter((id) => id.startsWith('v1:'))).toHaveLength(1);
   });
 
   test('is looked after behind the scenes, and used again when it is back', async () => {

@@ -239,8 +239,27 @@ describe('the data cache', () => {
     const options = { ...MINUTE, staleIfError: 600, hardTimeout: 0.02 };
     await cache.get('k', options, () => 'old');
     clock.turn(61_000);
-    expect(await cache.get('k', options, () => new Promise<string>(() => undefined))).toBe('old');
+    const hang = () => new Promise<string>(() => undefined);
+    expect(await cache.get('k', options, hang)).toBe('old');
+    // And nobody waits again soon.
+    const startedAt = performance.now();
+    for (let index = 0; index < 100; index++) expect(await cache.get('k', options, hang)).toBe('old');
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(faults).toHaveLength(1);
+  });
+
+  test('a failure that a thousand callers do not notice is told once', async () => {
+    const { cache, clock, faults, store } = open();
+    const options = { ...MINUTE, swr: 600 };
+    await cache.get('k', options, () => 'old');
+    clock.turn(61_000);
+    const { load, waiting } = gated(() => 'new');
+    for (let index = 0; index < 1_000; index++) expect(await cache.get('k', options, load)).toBe('old');
+    waiting[0]?.reject(new Error('down'));
+    await eventually(() => faults.length > 0);
+    expect(await cache.get('k', options, load)).toBe('old');
+    expect(faults).toHaveLength(1);
+    expect(store.stats().spaces[0]).toMatchObject({ loads: 2, loadErrors: 1 });
   });
 
   test('what was made together does not end together', async () => {
