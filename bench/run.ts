@@ -15,7 +15,10 @@ import { parse } from './parse/index.ts';
 import { sockets } from './sockets/index.ts';
 import { uploads } from './uploads/index.ts';
 
-const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, parse];
+const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, parse, php];
+
+import { php } from './php/index.ts';
+
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 
 try {

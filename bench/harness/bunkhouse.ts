@@ -16,6 +16,8 @@ export function bunkhouse(dataDir: string, env: Readonly<Record<string, string>>
     env: {
       NODE_ENV: 'production',
       DATA_DIR: dataDir,
+      // Not there: an area that measures PHP says where its own is, all others are measured without php-fpm beside them.
+      PHP_ROOT: join(dataDir, 'no-php'),
       BUNKHOUSE_SECRET: SECRET,
       RATE_LIMIT: UNREACHED_RATE,
       RATE_LIMIT_AUTH: UNREACHED_RATE,

@@ -17,7 +17,11 @@ export interface Comparison {
   readonly title: string;
   readonly ours: Contender;
   /** Each with the least ratio of our requests a second to theirs; without it the ratio is only reported. */
-  readonly peers: readonly (Contender & { readonly atLeast?: number })[];
+  readonly peers: readonly (Contender & {
+    readonly atLeast?: number;
+    /** The same for CPU time a request, theirs to ours. */
+    readonly cpuAtLeast?: number;
+  })[];
   /** Whether requests leave something for the disk to write, which the next contender should not pay for. */
   readonly isWriting?: boolean;
 }
@@ -49,6 +53,10 @@ export async function compare(bench: Bench, { title, ours, peers, isWriting }: C
       aside: `by CPU time ${thrift(peer).toFixed(2)} ×${idlers.length > 0 ? `; not busy: ${idlers.join(', ')}` : ''}`,
       ...(peer.atLeast === undefined ? {} : { atLeast: peer.atLeast }),
     });
+    if (peer.cpuAtLeast !== undefined) {
+      const what = `${title} against ${peer.name}, by CPU time of the front`;
+      bench.report.find({ what, value: thrift(peer), unit: 'ratio', atLeast: peer.cpuAtLeast });
+    }
   }
   bench.report.table(
     title,
