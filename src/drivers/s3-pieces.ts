@@ -5,8 +5,8 @@ import { randomToken } from '../kernel/ids.ts';
 import { bufferPool } from './buffer-pool.ts';
 import { atDisk } from './disk-write.ts';
 
-/** Every part but the last has exactly so many bytes, as R2 wants it. */
-export const PART_BYTES = 8 * 2 ** 20;
+/** Every part but the last has exactly so many bytes, as R2 wants it; no store takes smaller ones. */
+export const PART_BYTES = 5 * 2 ** 20;
 /** A body up to this size is kept as it came. */
 const SMALL_BYTES = 512 * 1024;
 /** Buffers that may be waiting for slow clients to fill them; further bodies are gathered in temporary files. */

@@ -3,6 +3,7 @@ import type { HttpHandlerOptions, HttpRequest, HttpResponse, QueryParameterBag }
 /** How long the store may take to begin its answer, on top of the time the body needs at {@link SLOWEST_BYTES_PER_SECOND}. */
 const ANSWER_MS = 20_000;
 const SLOWEST_BYTES_PER_SECOND = 128 * 1024;
+const PIECE_BYTES = 256 * 1024;
 
 export interface S3TransportOptions {
   /** Replaces {@link ANSWER_MS}. */
@@ -29,9 +30,8 @@ export function s3Transport(options: S3TransportOptions) {
       try {
         const answer = await fetch(toUrl(request), {
           method: request.method,
-          headers: withoutOwn(request.headers),
-          body: body?.length ? body : null,
-          // Without its length some stores refuse an empty PUT.
+          headers: withoutHost(request.headers),
+          body: body?.length ? toBody(body) : null,
           signal: AbortSignal.any(signals),
           redirect: 'manual',
           decompress: false,
@@ -75,10 +75,26 @@ function encode(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** `fetch` makes these itself. */
-function withoutOwn(headers: Readonly<Record<string, string>>): Record<string, string> {
-  const { host: _host, 'content-length': _length, ...others } = headers;
+/** `fetch` makes it itself. The length must stay: with it a stream goes out as it is and not in chunks. */
+function withoutHost(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const { host: _host, ...others } = headers;
   return others;
+}
+
+/** Bun copies bytes that it is to send. Given piece by piece, a large body takes no more memory than it has. */
+function toBody(bytes: Uint8Array): Uint8Array | ReadableStream<Uint8Array> {
+  if (bytes.length <= PIECE_BYTES) return bytes;
+  let offset = 0;
+  return new ReadableStream(
+    {
+      pull(controller) {
+        controller.enqueue(bytes.subarray(offset, offset + PIECE_BYTES));
+        offset += PIECE_BYTES;
+        if (offset >= bytes.length) controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** The SDK knows an answer by these members. */

@@ -18,8 +18,8 @@ function contractsOn(name: string, bucket: TestBucket): void {
   };
   objectStoreContract(name, async () => {
     const { objects: store, leftovers, close } = open();
-    // Three buffers of 8 MiB, and what is on its way of two of them.
-    return { store, leftovers, close, growthBytes: 128 * 2 ** 20 };
+    // Three buffers of 5 MiB, and what is on its way of two of them.
+    return { store, leftovers, close, growthBytes: 112 * 2 ** 20 };
   });
   resumableStoreContract(name, async () => {
     const { reopen, ...stores } = open();
