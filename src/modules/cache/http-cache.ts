@@ -7,6 +7,7 @@ import { dropHopByHop } from '../../web/forwarding.ts';
 import { answerFrom, hasNoContent, isNotModified } from './http-answer.ts';
 import type { HttpEntry, HttpMeta } from './http-entry.ts';
 import { type FillOutcome, type FillQuestion, fill } from './http-fill.ts';
+import type { Lifetime } from './http-freshness.ts';
 import { TAG_FIELDS } from './http-headers.ts';
 import { invalidatedBy } from './http-invalidation.ts';
 import { cacheKeyOf } from './http-key.ts';
@@ -45,6 +46,7 @@ const LIMITS: HttpCacheLimits = {
   hitForMissMs: 60_000,
 };
 const MAX_HIT_FOR_MISS = 10_000;
+const MAX_SEEN = 2_000;
 
 /** A request to the origin that others may wait for. */
 interface Flight {
@@ -53,11 +55,22 @@ interface Flight {
   readonly stored: HttpEntry | null;
 }
 
+/** What was made of an answer, for those who ask why. */
+export interface SeenAnswer {
+  readonly rule: HttpCacheRule;
+  readonly status: number;
+  readonly isStorable: boolean;
+  readonly reason: string;
+  readonly lifetime: Lifetime | null;
+}
+
 /** The cache with what its own operations need beside answering. */
 export interface HttpCacheCore extends HttpCache {
   readonly store: HttpStore;
   /** As `handle`, for requests that did not come through the gate. */
   answer(request: Request, url: string, rule: HttpCacheRule, fetchOrigin: FetchOrigin): Response | Promise<Response>;
+  /** What was made of the latest answer of a URL that the origin gave; `null` when none is remembered. */
+  lastSeen(url: string): SeenAnswer | null;
   /** Resolves when what is being stored for a URL is there, or will not be. */
   settled(url: string): Promise<void>;
 }
@@ -71,12 +84,14 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   const flights = new Map<string, Flight>();
   /** URLs whose answers are not shared, so that nobody waits for nothing; until when. */
   const hitForMiss = new LruMap<string, number>(MAX_HIT_FOR_MISS);
+  const seen = new LruMap<string, SeenAnswer>(MAX_SEEN);
 
   return {
     store,
     handle: (request, rule, fetchOrigin) =>
       answer(request, cacheKeyOf(request.url, contextOf(request).isSecure), rule, fetchOrigin),
     answer,
+    lastSeen: (url) => seen.get(url) ?? null,
     async settled(url) {
       await flights
         .get(url)
@@ -128,7 +143,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
     }
     if (wantsStoredOnly(request)) throw httpCacheProblems.create('nothing-stored');
     // The whole may be far larger than the part, and a HEAD has none: neither fills the store.
-    if (request.headers.has('range')) return pass(request, fetchOrigin, url, 'partial');
+    if (request.headers.has('range')) return pass(request, fetchOrigin, url, found.reason, 'range');
     if (request.method === 'HEAD') return pass(request, fetchOrigin, url, 'method');
     return ask(question, found.reason, isAuthorized);
   }
@@ -189,11 +204,13 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   }
 
   /** What the one who asked gets. */
-  async function lead(outcome: FillOutcome, { url, request }: FillQuestion, reason: Forward): Promise<Response> {
+  async function lead(outcome: FillOutcome, { url, request, rule }: FillQuestion, reason: Forward): Promise<Response> {
     if (outcome.kind === 'entry') return fromEntry(outcome, request, reason, false);
     const { response } = outcome;
     const { status } = response;
     const isStored = outcome.kind === 'coming';
+    const lifetime = isStored ? outcome.meta.lifetime : null;
+    seen.set(url, { rule, status, isStorable: isStored, reason: outcome.reason, lifetime });
     const handling: Handling = { kind: 'forward', reason, status, isStored };
     if (isStored) hitForMiss.delete(url);
     else if (!request.headers.has('authorization')) hitForMiss.set(url, clock.now() + limits.hitForMissMs);

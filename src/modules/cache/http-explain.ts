@@ -1,5 +1,5 @@
 import type { FetchOrigin, HttpCacheRule } from '../../ports/http-cache.ts';
-import type { HttpCacheCore } from './http-cache.ts';
+import type { HttpCacheCore, SeenAnswer } from './http-cache.ts';
 import type { Explanation } from './http-cache-face.ts';
 import { ageOf, type HttpEntry } from './http-entry.ts';
 import { initialAge } from './http-freshness.ts';
@@ -22,18 +22,19 @@ const BYPASSES: Readonly<Record<string, string>> = {
   'login-cookie': 'the request has a cookie by which applications know somebody',
 };
 
-/** Tells what would happen to a GET, and why. Stores and changes nothing; asks the origin only where nothing is stored. */
+/** Tells what would happen to a GET, and why. Stores and changes nothing; asks the origin only where nothing is stored and nothing was seen. */
 export function createExplain({ cache, originOf, publicUrl, now }: ExplainOptions) {
   return async (given: string, headers: Headers): Promise<Explanation> => {
     const url = URL.parse(given, publicUrl());
     const nothing = { url: url?.href ?? given, rule: null, mode: null, key: null, isStorable: false, freshness: null };
+    const key = url && cacheKeyOf(url.href, url.protocol === 'https:');
+    const seen = key === null ? null : cache.lastSeen(key);
     const origin = url && originOf(url.pathname);
-    if (!url || !origin) {
-      const reason = url ? 'nothing that is cached answers at this path' : 'this is no URL';
+    const rule = origin?.rule ?? seen?.rule;
+    if (key === null || !rule) {
+      const reason = url ? 'nothing that is cached has answered at this address' : 'this is no URL';
       return { ...nothing, outcome: 'bypass', reason, details: [reason] };
     }
-    const { rule, fetchOrigin } = origin;
-    const key = cacheKeyOf(url.href, url.protocol === 'https:');
     const request = new Request(key, { headers });
     const about = { ...nothing, rule: rule.name, mode: rule.mode, key };
     const details = [`rule: ${rule.name}, ${describeRule(rule)}`, `key: ${key}`];
@@ -46,11 +47,12 @@ export function createExplain({ cache, originOf, publicUrl, now }: ExplainOption
     const found = await cache.store.find(key, request.headers);
     if (found.entry) return explainStored(about, found.entry, details);
     details.push(found.reason === 'vary-miss' ? 'stored: other variants only' : 'stored: nothing');
-    const isAsked = await askOrigin(request, rule, fetchOrigin);
-    if (typeof isAsked === 'string') {
-      return { ...about, outcome: 'miss', reason: isAsked, details: [...details, isAsked] };
+    if (seen || !origin) return explainSeen(about, seen, details);
+    const asked = await askOrigin(request, rule, origin.fetchOrigin);
+    if (typeof asked === 'string') {
+      return { ...about, outcome: 'miss', reason: asked, details: [...details, asked] };
     }
-    const { verdict, freshness, status } = isAsked;
+    const { verdict, freshness, status } = asked;
     details.push(`the origin answers ${status}`, verdict.reason);
     if (verdict.isStorable) details.push(`vary: ${verdict.vary.join(', ') || 'nothing'}`);
     const isStorable = verdict.isStorable;
@@ -82,6 +84,19 @@ export function createExplain({ cache, originOf, publicUrl, now }: ExplainOption
       reason,
       details,
     };
+  }
+
+  /** By the latest answer that passed through here. */
+  function explainSeen(
+    about: Omit<Explanation, 'outcome' | 'reason' | 'details'>,
+    seen: SeenAnswer | null,
+    details: string[],
+  ): Explanation {
+    if (!seen) return { ...about, outcome: 'miss', reason: 'nothing was seen of it yet', details };
+    const { status, isStorable, reason, lifetime } = seen;
+    const freshness = lifetime && { lifetimeSeconds: lifetime.seconds, ageSeconds: 0, source: lifetime.source };
+    details.push(`last seen: ${status}`, reason);
+    return { ...about, outcome: 'miss', isStorable, freshness, reason, details };
   }
 
   /** What the origin's answer would be judged to be; a text when there is none. */

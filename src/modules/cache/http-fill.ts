@@ -19,6 +19,7 @@ export type FillOutcome =
   | {
       readonly kind: 'coming';
       readonly response: Response;
+      readonly reason: string;
       readonly meta: AnswerMeta;
       /** Fields of the request that it answers. */
       readonly asker: Headers;
@@ -82,11 +83,15 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
       return instead;
     }
   }
-  const toMeta = (status: number, headers: Headers, ownEtag: string | null): AnswerMeta | string => {
+  const toMeta = (
+    status: number,
+    headers: Headers,
+    ownEtag: string | null,
+  ): { readonly meta: AnswerMeta | null; readonly reason: string } => {
     const isAuthorized = request.headers.has('authorization');
     const verdict = judgeStoring({ rule, isAuthorized, status, headers, receivedAt });
-    if (!verdict.isStorable) return verdict.reason;
-    return {
+    if (!verdict.isStorable) return { meta: null, reason: verdict.reason };
+    const meta: AnswerMeta = {
       kind: 'answer',
       url,
       status,
@@ -99,6 +104,7 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
       isForAuthorized: mayShareAuthorized(cacheControlOf(headers)),
       ownEtag,
     };
+    return { meta, reason: verdict.reason };
   };
 
   if (response.status === 304 && stored) {
@@ -106,8 +112,8 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
     const headers = new Headers(mergeNotModified(stored.meta.headers, toStoredHeaders(response.headers, receivedAt)));
     const age = response.headers.get('age');
     if (age !== null) headers.set('age', age);
-    const meta = toMeta(stored.meta.status, headers, stored.meta.ownEtag);
-    if (typeof meta === 'string') {
+    const { meta } = toMeta(stored.meta.status, headers, stored.meta.ownEtag);
+    if (!meta) {
       await store.drop(url);
       return {
         kind: 'entry',
@@ -121,14 +127,14 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
     return { kind: 'entry', entry: kept ?? { ...stored, meta }, isStale: false, status: 304 };
   }
 
-  const meta = toMeta(response.status, response.headers, null);
+  const { meta, reason: judgement } = toMeta(response.status, response.headers, null);
   const declared = declaredBytes(response);
   const refuse = (reason: string): FillOutcome => {
     // The origin has changed its mind; what it said before is not to be given any more.
     if (stored && !SERVER_ERRORS.has(response.status)) void store.drop(url);
     return { kind: 'private', response, reason };
   };
-  if (typeof meta === 'string') return refuse(meta);
+  if (!meta) return refuse(judgement);
   if (declared !== null && declared > options.maxBytes) return refuse('it is larger than what is stored');
   if (declared !== null && !options.allowance.take(declared)) return refuse('too much is being stored already');
 
@@ -143,7 +149,16 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
     const draft = { meta: withOwnEtag(meta, bytes), body: bytes, tags: tagsOf(response.headers) };
     return store.keep(draft, request.headers, begunAt);
   });
-  return { kind: 'coming', response, meta, asker: request.headers, body, isBounded: declared !== null, stored: stores };
+  return {
+    kind: 'coming',
+    response,
+    reason: judgement,
+    meta,
+    asker: request.headers,
+    body,
+    isBounded: declared !== null,
+    stored: stores,
+  };
 }
 
 /** `Content-Length` when the answer has one; 0 where there is no content. */

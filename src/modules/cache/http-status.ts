@@ -1,5 +1,5 @@
 /** Why a request went to the origin (RFC 9211 §2.2). */
-export type Forward = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'request' | 'stale' | 'partial';
+export type Forward = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'request' | 'stale';
 
 /** What this cache did with a request. */
 export type Handling =

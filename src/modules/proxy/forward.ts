@@ -21,7 +21,8 @@ export interface ForwardOptions {
 export interface ClientFacts {
   readonly address: string;
   readonly isSecure: boolean;
-  readonly host: string | null;
+  /** As it stands in the cache key: another spelling of it would be an answer's content and not its key. */
+  readonly host: string;
   readonly requestId: string;
 }
 
@@ -123,7 +124,7 @@ function toUpstreamHeaders(sent: Headers, facts: ClientFacts, { instance, ownCoo
   headers.set('via', `${passed === null ? '' : `${passed}, `}1.1 ${pseudonym(instance)}`);
   headers.set('x-forwarded-for', facts.address);
   headers.set('x-forwarded-proto', facts.isSecure ? 'https' : 'http');
-  if (facts.host !== null) headers.set('x-forwarded-host', facts.host);
+  headers.set('x-forwarded-host', facts.host);
   headers.set('x-request-id', facts.requestId);
   const cookie = headers.get('cookie');
   if (cookie?.includes(ownCookie)) {
@@ -148,7 +149,7 @@ export function factsOf(request: Request): ClientFacts {
   const { address, isSecure, id } = contextOf(request);
   // A body may come slowly, and is watched here.
   if (request.body !== null) connectionOf(request).keepOpen();
-  return { address, isSecure, host: request.headers.get('host'), requestId: id };
+  return { address, isSecure, host: new URL(request.url).host, requestId: id };
 }
 
 /** Passes chunks on and tells of each, so that a slow upload is not taken for a slow upstream. */

@@ -75,6 +75,20 @@ describe('explain', () => {
     },
   );
 
+  test('judges by the answer that was seen last, also where it could not ask (a script’s page)', async () => {
+    const { operations, fill, replies, asked } = openOperations();
+    replies(() => answer('x', { 'cache-control': 'private' }));
+    for (const path of ['/shop/a', '/script']) {
+      await fill(path);
+      const said = await operations.explain(`http://localhost${path}`, none);
+      expect(said).toMatchObject({ rule: 'test', outcome: 'miss', isStorable: false, reason: 'cache-control private' });
+    }
+    replies(() => answer('x', fresh));
+    await fill('/script');
+    expect((await operations.explain('http://localhost/script', none)).outcome).toBe('hit');
+    expect(asked).toHaveLength(3);
+  });
+
   test('says why a request goes past the store', async () => {
     const { operations, asked } = openOperations();
     expect(await operations.explain('/shop/a', new Headers({ cookie: 'PHPSESSID=1' }))).toMatchObject({
