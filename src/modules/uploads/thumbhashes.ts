@@ -1,5 +1,6 @@
 import type { Database } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { isPicture } from './sniff.ts';
 import { variantStore } from './variant-store.ts';
 import type { Variants } from './variants.ts';
 
@@ -41,17 +42,17 @@ export function createThumbhashes({ database, variants, log }: ThumbhashesOption
     while (isWanted && !isStopped) {
       isWanted = false;
       for (let after = ''; ; ) {
-        const images = await variantStore.unhashed(database.read, BATCH, after);
-        for (const image of images) {
+        const found = await variantStore.unhashed(database.read, BATCH, after);
+        for (const image of found) {
           if (isStopped) return;
           try {
-            const thumbhash = await variants.thumbhash(image);
+            const thumbhash = isPicture(image.type) ? await variants.thumbhash(image) : '';
             await database.write((tx) => variantStore.setThumbhash(tx, image.objectKey, thumbhash));
           } catch (error) {
             retryLater(error);
           }
         }
-        const last = images.at(-1);
+        const last = found.at(-1);
         if (!last) break;
         after = last.id;
       }

@@ -1,10 +1,12 @@
-import { and, desc, eq, isNull, notInArray, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, notInArray, sql } from 'drizzle-orm';
 import { files, fileVariants } from '../../db/schema/uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
 
 /** A picture made of a file, as the database has it. */
 export type VariantRecord = typeof fileVariants.$inferSelect;
+
+export type Unhashed = Pick<typeof files.$inferSelect, 'id' | 'objectKey' | 'size' | 'type'>;
 
 const byRecipe = preparedQuery((queries) =>
   queries
@@ -50,16 +52,12 @@ export const variantStore = {
     await tx.delete(fileVariants).where(eq(fileVariants.id, id));
   },
 
-  /** Images whose ThumbHash is still to be made, from above the id `after`. */
-  async unhashed(
-    queries: Queries,
-    limit: number,
-    after: string,
-  ): Promise<{ id: string; objectKey: string; size: number }[]> {
+  /** Files whose ThumbHash nobody has looked for yet, from above the id `after`. */
+  async unhashed(queries: Queries, limit: number, after: string): Promise<Unhashed[]> {
     return queries
-      .select({ id: files.id, objectKey: files.objectKey, size: files.size })
+      .select({ id: files.id, objectKey: files.objectKey, size: files.size, type: files.type })
       .from(files)
-      .where(and(isNull(files.thumbhash), sql`${files.id} > ${after}`))
+      .where(and(isNull(files.thumbhash), gt(files.id, after)))
       .orderBy(files.id)
       .limit(limit);
   },
