@@ -311,6 +311,7 @@ export async function createServer(config: Config): Promise<Server> {
   const parse = createParse({
     pool: parserPool(log),
     cache: cache.data.scope('parse'),
+    metrics,
     clock,
     limiter,
     maxBytes: config.parseMaxSize,

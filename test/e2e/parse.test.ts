@@ -4,13 +4,14 @@ import { startServer, type TestServer } from '../support/server.ts';
 
 setDefaultTimeout(60_000);
 
+const METRICS_TOKEN = 'a-token-for-metrics-of-this-test-only';
 let server: TestServer;
 let call: Call;
 let token: string;
 let other: string;
 
 beforeAll(async () => {
-  server = await startServer({ env: { PARSE_MAX_SIZE: '1MiB' } });
+  server = await startServer({ env: { PARSE_MAX_SIZE: '1MiB', METRICS_TOKEN } });
   call = createClient(server.url);
   token = (await register(call, 'reader@example.org')).access_token;
   other = (await register(call, 'other@example.org')).access_token;
@@ -118,6 +119,12 @@ describe('the parse server', () => {
     expect(fates.at(-1)).toBe('request/rate-limited');
     expect((await parse('js', { source: 'let still = 1', view: 'ast' })).status).toBe(200);
     expect((await call('GET', '/health/live')).status).toBe(200);
+  });
+
+  test('counts what it does', async () => {
+    const { text } = await call('GET', '/metrics', { headers: { authorization: `Bearer ${METRICS_TOKEN}` } });
+    expect(text).toContain('bunkhouse_parse_duration_seconds_count{language="js",outcome="crashed"}');
+    expect(text).toContain('bunkhouse_parse_jobs{state="running"} 0');
   });
 
   test('does not let a source of one freeze the others', async () => {

@@ -18,6 +18,15 @@ export const cssOptions = {
   minify: Type.Object({ ...written, targets: Type.Optional(Targets) }),
   format: Type.Object({ ...written }),
   targets: Type.Object({ ...written, targets: Targets }),
+  bundle: Type.Object({
+    ...written,
+    files: Type.Record(Type.String({ minLength: 1, maxLength: 500 }), Type.String({ maxLength: 8 * 1024 * 1024 }), {
+      maxProperties: 200,
+      description: 'Stylesheets that may be imported, by the path that imports name.',
+    }),
+    minify: Type.Optional(Type.Boolean({ default: false })),
+    targets: Type.Optional(Targets),
+  }),
   stats: Type.Object({}),
   dependencies: Type.Object({}),
   unused: Type.Object({ ...page }),

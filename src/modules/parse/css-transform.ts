@@ -1,5 +1,12 @@
 import browserslist from 'browserslist';
-import { browserslistToTargets, type TransformOptions, type TransformResult, transform } from 'lightningcss';
+import {
+  browserslistToTargets,
+  type Targets,
+  type TransformOptions,
+  type TransformResult,
+  transform,
+} from 'lightningcss';
+import { AppError } from '../../kernel/errors.ts';
 import { assertShallow, CSS_BRACKETS } from './bracket-depth.ts';
 import type { Warning } from './job.ts';
 import { parseProblems } from './problems.ts';
@@ -53,24 +60,22 @@ function run(
   } catch (error) {
     throw syntaxError(error);
   }
-  return {
-    ...done,
-    warnings: done.warnings.map(({ message, loc }) => ({
-      code: 'syntax',
-      message,
-      line: loc.line,
-      column: loc.column,
-    })),
-  };
+  return { ...done, warnings: toWarnings(done.warnings) };
 }
 
-function syntaxError(error: unknown) {
+export function toWarnings(warnings: TransformResult['warnings']): Warning[] {
+  return warnings.map(({ message, loc }) => ({ code: 'syntax', message, line: loc.line, column: loc.column }));
+}
+
+export function syntaxError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
   const { loc } = error as { loc?: { line?: unknown; column?: unknown } };
   const place = typeof loc?.line === 'number' ? ` at line ${loc.line}, column ${loc.column}` : '';
   return parseProblems.create('syntax', { detail: `The stylesheet cannot be read${place}.`, cause: error });
 }
 
-function targetsOf(query: string | undefined): Partial<TransformOptions<never>> {
+/** Browsers by a query (https://github.com/browserslist/browserslist#queries). @throws `parse/syntax` */
+export function targetsOf(query: string | undefined): { readonly targets?: Targets } {
   if (query === undefined) return {};
   // These would read files or packages of the machine.
   if (/\b(extends|config|stats|supports|node|maintained)\b/i.test(query)) throw unknownBrowsers();

@@ -1,3 +1,4 @@
+import { bundleView } from './css-bundle.ts';
 import type { cssOptions } from './css-options.ts';
 import { statsView } from './css-stats.ts';
 import { dependenciesView, formatView, minifyView, targetsView } from './css-transform.ts';
@@ -9,6 +10,7 @@ export const cssViews: Readonly<Record<keyof typeof cssOptions, View>> = {
   minify: minifyView,
   format: formatView,
   targets: targetsView,
+  bundle: bundleView,
   stats: statsView,
   dependencies: dependenciesView,
   unused: unusedView,

@@ -18,6 +18,8 @@ export interface ParseServiceOptions {
   readonly cache: Pick<DataCache, 'get'> | null;
   readonly clock: Clock;
   readonly limiter: RateLimiter;
+  /** Hears how each job ended. */
+  readonly onJob?: (language: Language, outcome: 'done' | Fatal, seconds: number) => void;
   /** Most bytes of source. */
   readonly maxBytes: number;
   /** `null` while fetching is off. */
@@ -71,7 +73,7 @@ const KILL_POLICY = { name: 'parse-failures', count: 10, windowSeconds: 60 };
 
 /** Looks at sources: in a child, once for each source and question. */
 export function createParseService(options: ParseServiceOptions) {
-  const { pool, cache, clock, limiter, maxBytes, fetcher, readFile } = options;
+  const { pool, cache, clock, limiter, maxBytes, fetcher, readFile, onJob } = options;
   const killers = new LruMap<string, { readonly until: number; readonly problem: Fatal }>(1_000);
 
   const read = async (job: ParseJob, callerId: string): Promise<ParseAnswer> => {
@@ -93,12 +95,18 @@ export function createParseService(options: ParseServiceOptions) {
   const ask = async (job: ParseJob, key: string, callerId: string, signal?: AbortSignal): Promise<ParseResult> => {
     const { allowed, retryAfterSeconds } = limiter.take(KILL_POLICY, callerId);
     if (!allowed) throw requestProblems.create('rate-limited', { retryAfterSeconds });
+    const askedAt = performance.now();
     const outcome = await pool.run(job, { deadlineMs: DEADLINE_MS, signal }).catch((error: unknown) => {
       limiter.giveBack(KILL_POLICY, callerId);
       // Nobody waits any more; should somebody have come just now, they may ask again.
       if (signal?.aborted) throw serverProblems.create('busy', { retryAfterSeconds: 1, cause: error });
       throw error;
     });
+    onJob?.(
+      job.language,
+      outcome.status === 'done' ? 'done' : FATAL[outcome.status],
+      (performance.now() - askedAt) / 1000,
+    );
     if (outcome.status === 'done') {
       limiter.giveBack(KILL_POLICY, callerId);
       return outcome.result;

@@ -55,6 +55,30 @@ describe('writing a stylesheet', () => {
   });
 });
 
+describe('bundling', () => {
+  const bundle = async (source: string, files: Record<string, string>, options = {}) =>
+    (await look('css', source, 'bundle', { files, minify: true, ...options })).result.code;
+
+  test('puts the files that were sent in the places of their imports', async () => {
+    const files = {
+      'a.css': '.a{color:red}',
+      'sub/b.css': '@import "../c.css" screen; .b{x:y}',
+      'c.css': '.c{z:w}',
+    };
+    expect(
+      await bundle('@import "https://example.org/x.css"; @import "a.css"; @import "/sub/b.css"; .s{t:u}', files),
+    ).toBe('@import "https://example.org/x.css";.a{color:red}@media screen{.c{z:w}}.b{x:y}.s{t:u}');
+  });
+
+  test('knows no other file', async () => {
+    for (const name of ['missing.css', '/etc/passwd', '../../../../etc/passwd', 'constructor', '__proto__']) {
+      expect(await problemOf('css', `@import "${name}";`, 'bundle', { files: {} })).toBe('syntax');
+    }
+    expect(await bundle('@import "file:///etc/passwd";', {})).not.toContain('root');
+    expect(await problemOf('css', 'a{}', 'bundle', { files: { 'b.css': '('.repeat(5000) } })).toBe('too-deep');
+  });
+});
+
 describe('looking at a stylesheet', () => {
   test('counts what there is', async () => {
     const source = `@import "x.css"; :root{--c: red} #a .b > p:hover::before, .c:is(#d, e) {color: RED !important; background: #FFF url(x)}
