@@ -16,7 +16,8 @@ ENV NODE_ENV=production \
     PORT=3000 \
     DATA_DIR=/data \
     PUBLIC_DIR=/app/public \
-    PHP_ROOT=/app/php
+    PHP_ROOT=/app/php \
+    UV_THREADPOOL_SIZE=8
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY drizzle ./drizzle

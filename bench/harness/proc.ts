@@ -37,11 +37,14 @@ export function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** The process that does the work: the innermost only child, since a wrapper script may stand before the server. */
+/** Programs that start the server and wait for it. */
+const WRAPPERS = ['sh', 'dash', 'bash', 'taskset'];
+
+/** The process that does the work: a wrapper script may stand before the server, which may have children of its own. */
 export function innermostChild(pid: number): number {
-  const children = childrenOf(pid);
-  const [only] = children;
-  return children.length === 1 && only !== undefined ? innermostChild(only) : pid;
+  const [only, ...more] = childrenOf(pid);
+  const isWrapper = WRAPPERS.includes(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  return isWrapper && only !== undefined && more.length === 0 ? innermostChild(only) : pid;
 }
 
 function childrenOf(pid: number): number[] {
