@@ -12,6 +12,7 @@ import { childImages } from './drivers/child-images.ts';
 import { fallbackBus } from './drivers/fallback-bus.ts';
 import { fanOutBus } from './drivers/fan-out-bus.ts';
 import { fetchUpstream } from './drivers/fetch-upstream.ts';
+import { hostAddresses } from './drivers/host-addresses.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
 import { memoryBus } from './drivers/memory-bus.ts';
 import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
@@ -264,7 +265,14 @@ export async function createServer(config: Config): Promise<Server> {
     isHostAllowed: (host) => hostCheck()(host),
     now: clock.now,
   });
-  const cache = createCache({ store: cacheStore, http: httpOperations, clock, log });
+  const { phpFpm } = config;
+  const cache = createCache({
+    store: cacheStore,
+    http: httpOperations,
+    isSidecar: typeof phpFpm === 'object' && 'hostname' in phpFpm ? hostAddresses(phpFpm.hostname, clock) : null,
+    clock,
+    log,
+  });
   const ruleFor = createHttpRules(config.cacheRules ?? []);
   const proxy = createProxy({
     routes: joinProxyRoutes(config.proxyRoutes ?? []),

@@ -55,6 +55,8 @@ export interface CacheOptions {
   readonly store: OpenCacheStore;
   /** Explains, purges by URL and warms; without it there are no answers to do that with. */
   readonly http: HttpCacheFace | null;
+  /** Whether an address is that of PHP, where PHP runs beside this machine; it may PURGE. */
+  readonly isSidecar: ((address: string) => Promise<boolean>) | null;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -63,12 +65,12 @@ export interface Cache extends Module {
   readonly checks: readonly HealthCheck[];
   /** For services, plugins and calls; each takes a scope of its own. */
   readonly data: DataCache;
-  /** For the gate: `PURGE <url>`, from loopback or an admin. */
+  /** For the gate: `PURGE <url>`, from loopback, PHP or an admin. */
   answerPurge(request: Request, from: PurgeCaller): Promise<Response>;
 }
 
 /** Look into the cache, purge, explain and warm; and the cache of values. */
-export function createCache({ store, http, clock, log }: CacheOptions): Cache {
+export function createCache({ store, http, isSidecar, clock, log }: CacheOptions): Cache {
   const data = createDataCache({
     store,
     clock,
@@ -79,7 +81,7 @@ export function createCache({ store, http, clock, log }: CacheOptions): Cache {
     name: 'cache',
     routes: cacheRoutes(service),
     data,
-    answerPurge: (request, from) => answerPurge(request, from, service.purge),
+    answerPurge: (request, from) => answerPurge(request, from, { purge: service.purge, isSidecar }),
     checks: [
       {
         name: 'cache',

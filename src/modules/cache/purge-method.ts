@@ -14,21 +14,29 @@ export interface PurgeCaller {
   readonly address: string;
 }
 
+export interface PurgeMethodOptions {
+  readonly purge: (order: PurgeOrder) => Promise<number | null>;
+  /** Whether an address is that of PHP, where PHP runs beside this machine. */
+  readonly isSidecar: ((address: string) => Promise<boolean>) | null;
+}
+
 /**
  * `PURGE <url>`, as cache plug-ins of content management systems send it: drops what is stored for the URL, or with `Surrogate-Key`,
  * `xkey` or `Cache-Tags` everything that carries one of the tags. `Purge-Mode: soft` marks stale instead.
  *
- * Loopback may, because that is where a site's own programs are; everybody else must be an admin.
+ * Loopback and PHP's own address may, because that is where a site's own programs are; everybody else must be an admin.
  *
  * @throws AppError `auth/required` or `auth/forbidden`.
  */
 export async function answerPurge(
   request: Request,
   { caller, address }: PurgeCaller,
-  purge: (order: PurgeOrder) => Promise<number | null>,
+  { purge, isSidecar }: PurgeMethodOptions,
 ): Promise<Response> {
-  if (caller?.role !== 'admin' && !isLoopback(address, request.headers)) {
-    throw accessProblems.create(caller ? 'forbidden' : 'required');
+  if (caller?.role !== 'admin') {
+    const isDirect = !FORWARDED.some((name) => request.headers.has(name));
+    const isOwn = isDirect && (isLoopback(address) || (await isSidecar?.(address)));
+    if (!isOwn) throw accessProblems.create(caller ? 'forbidden' : 'required');
   }
   const tags = TAG_FIELDS.flatMap((name) => splitTags(request.headers.get(name))).slice(0, MAX_TAGS);
   const target: PurgeOrder = tags.length > 0 ? { tags } : { keys: [request.url] };
@@ -36,6 +44,6 @@ export async function answerPurge(
   return Response.json({ purged: await purge({ ...target, soft }) });
 }
 
-function isLoopback(address: string, headers: Headers): boolean {
-  return (address === '::1' || address.startsWith('127.')) && !FORWARDED.some((name) => headers.has(name));
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }
