@@ -52,7 +52,7 @@ describe('drivers behind the cache', () => {
   test.each([
     ['s3', /it needs the package aws4fetch/],
     ['upstash', /it needs the package @upstash\/redis/],
-    ['github', /its options are not right/],
+    ['cloudflare-kv-http', /its options are not right/],
   ])('%s that cannot be opened says why', async (driver, reason) => {
     const error = await open(driver).catch((caught: unknown) => caught);
     expect(String(error)).toMatch(reason);
