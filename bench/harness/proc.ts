@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 
 /**
  * Figures of a running process from Linux's /proc (proc(5)): what the kernel counted, not what the process says of itself.
@@ -45,6 +45,35 @@ export function innermostChild(pid: number): number {
   const [only, ...more] = childrenOf(pid);
   const isWrapper = WRAPPERS.includes(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
   return isWrapper && only !== undefined && more.length === 0 ? innermostChild(only) : pid;
+}
+
+/** The process that listens on the port: the one that was started or, behind a wrapper script, the first of its descendants. */
+export function listeningProcess(pid: number, port: number): number | undefined {
+  const [address, inode] = [`:${port.toString(16).toUpperCase().padStart(4, '0')}`, 9];
+  const isListening = (fields: readonly string[]) => fields[1]?.endsWith(address) && fields[3] === '0A';
+  const sockets = ['/proc/net/tcp', '/proc/net/tcp6']
+    .filter((table) => existsSync(table))
+    .flatMap((table) => readFileSync(table, 'utf8').split('\n'))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(isListening)
+    .map((fields) => `socket:[${fields[inode]}]`);
+  const generation = [pid];
+  for (const each of generation) {
+    if (openFilesOf(each).some((file) => sockets.includes(file))) return each;
+    generation.push(...childrenOf(each));
+  }
+  return undefined;
+}
+
+function openFilesOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((name) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${name}`);
+    } catch {
+      // It was closed meanwhile.
+      return '';
+    }
+  });
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,6 +1,7 @@
 /** Identifiers and random secrets. */
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const DIGITS = new TextEncoder().encode('0123456789abcdef');
+const DASH = '-'.charCodeAt(0);
 let lastMs = 0;
 let sequence = 0;
 
@@ -56,11 +57,15 @@ export function toBase64Url(bytes: Uint8Array): string {
     .replace(/=+$/, '');
 }
 
+/** Puts the characters together before the text is made: a text that is added up takes ten times as much, and keeps it. */
 function formatUuid(bytes: Uint8Array): string {
-  let text = '';
+  const text = Buffer.alloc(36);
+  let at = 0;
   for (let index = 0; index < 16; index++) {
-    if (index === 4 || index === 6 || index === 8 || index === 10) text += '-';
-    text += HEX[bytes[index] as number];
+    if (index === 4 || index === 6 || index === 8 || index === 10) text[at++] = DASH;
+    const byte = bytes[index] as number;
+    text[at++] = DIGITS[byte >>> 4] as number;
+    text[at++] = DIGITS[byte & 15] as number;
   }
-  return text;
+  return text.toString('latin1');
 }

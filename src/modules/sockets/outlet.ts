@@ -36,7 +36,7 @@ export interface OutletHost {
 
 /**
  * What a frame costs for each member is mostly the call into the system, whatever its size. So on a busy channel with very many
- * members a message waits a moment for others to share a frame with; on a quiet one it goes at once.
+ * members a message waits a moment for others to share a frame with; on a quiet one it goes with this turn of the loop.
  */
 const SHARE_MS_PER_MEMBER = 0.0005;
 /** A channel is busy when its last message is no longer ago. */
@@ -65,6 +65,7 @@ export class Outlet {
   #waiting: { readonly frame: string; readonly at: number }[] | null = null;
   #waitingBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #immediate: ReturnType<typeof setImmediate> | undefined;
   #toldAt = 0;
 
   constructor(host: OutletHost, encoder: Encoder, channel: string) {
@@ -78,15 +79,14 @@ export class Outlet {
   publish(publication: Publication): void {
     const frame = this.encoder.publication(this.channel, publication);
     const { at, except } = publication;
-    const waitMs = this.#waiting ? 0 : this.#shareMs();
-    if (except !== undefined || (!this.#waiting && waitMs === 0)) {
+    const shareMs = Math.min(SHARE_MAX_MS, this.members.size * SHARE_MS_PER_MEMBER);
+    if (except !== undefined || shareMs < SHARE_MIN_MS) {
       this.#flush();
-      this.#toldAt = performance.now();
       this.#tell(frame, except);
       this.#host.onFanOut(frame.length, this.members.size, at);
       return;
     }
-    if (!this.#waiting) this.#timer = setTimeout(() => this.#flush(), waitMs);
+    if (!this.#waiting) this.#plan(shareMs);
     this.#waiting ??= [];
     this.#waiting.push({ frame, at });
     this.#waitingBytes += frame.length;
@@ -136,6 +136,7 @@ export class Outlet {
     const batch = this.#waiting;
     if (!batch) return;
     clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
     this.#waiting = null;
     this.#waitingBytes = 0;
     this.#toldAt = performance.now();
@@ -145,9 +146,10 @@ export class Outlet {
     for (const { frame, at } of batch) this.#host.onFanOut(frame.length, this.members.size, at);
   }
 
-  /** How long the next frame waits for others; 0 when it goes at once. */
-  #shareMs(): number {
-    const waitMs = Math.min(SHARE_MAX_MS, this.members.size * SHARE_MS_PER_MEMBER);
-    return waitMs < SHARE_MIN_MS || performance.now() - this.#toldAt > BUSY_MS ? 0 : waitMs;
+  /** On a quiet channel a frame is shared by what comes within this turn of the loop. */
+  #plan(shareMs: number): void {
+    const flush = () => this.#flush();
+    if (performance.now() - this.#toldAt < BUSY_MS) this.#timer = setTimeout(flush, shareMs);
+    else this.#immediate = setImmediate(flush);
   }
 }
