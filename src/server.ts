@@ -349,6 +349,7 @@ export async function createServer(config: Config): Promise<Server> {
   const gateway = createGateway({
     publicDir: resolve(config.publicDir),
     openFile: openStaticFile,
+    memoryBytes: fittingCacheBytes(),
     problems: problemTables,
   });
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });

@@ -11,6 +11,7 @@ import { openStorage, storageLocation } from '../storage.ts';
 import { type Command, print, table } from './command.ts';
 import { checkCache } from './doctor-cache.ts';
 import { checkPhp } from './doctor-php.ts';
+import { checkUpstreams } from './doctor-upstreams.ts';
 import type { Finding } from './finding.ts';
 import { withDatabase } from './open-database.ts';
 import { silentLog } from './silent-log.ts';
@@ -19,7 +20,7 @@ export const doctorCommand: Command = {
   summary: 'Check what the server depends on, and what is unsafe',
   help: `Usage: bunkhouse doctor [--json]
 
-Looks at the settings, the data folder, the database, the storage, PHP and the cache. Exits with 1 when something cannot work.`,
+Looks at the settings, the data folder, the database, the storage, PHP, the cache and the upstreams. Exits with 1 when something cannot work.`,
   async run(args) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean', default: false } } });
     const config = loadConfig(process.env);
@@ -30,6 +31,7 @@ Looks at the settings, the data folder, the database, the storage, PHP and the c
       await checkStorage(config),
       ...(await checkPhp(config)),
       await checkCache(config),
+      ...(await checkUpstreams(config)),
     ];
     print(values.json, findings, () => table(findings.map(({ level, subject, message }) => [level, subject, message])));
     return findings.some(({ level }) => level === 'fault') ? 1 : 0;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { loadMigrations } from '../../src/db/migrate.ts';
 import { VERSION } from '../../src/paths.ts';
 import { runCli } from '../support/cli.ts';
+import { startUpstream } from '../support/upstream.ts';
 
 setDefaultTimeout(30_000);
 
@@ -242,6 +243,14 @@ describe('doctor', () => {
     expect(await about(`fs:${join(cwd, 'cache')}`)).toBe('ok');
     expect(await about('redis+unix:///nowhere.sock')).toBe('warning');
     expect(await about('s3:?bucket=x')).toBe('fault');
+  });
+
+  test('asks every upstream whether it is there', async () => {
+    await using upstream = await startUpstream();
+    const PROXY_ROUTES = `/shop=${upstream.origin},/gone=http://127.0.0.1:1`;
+    const { code, findings: found } = await findings({ PROXY_ROUTES });
+    const about = (subject: string) => found.find((finding) => finding.subject === subject);
+    expect([code, about('upstream /shop')?.level, about('upstream /gone')?.level]).toEqual([0, 'ok', 'warning']);
   });
 
   test('warns of what is unsafe', async () => {

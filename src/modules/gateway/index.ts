@@ -11,16 +11,18 @@ export interface GatewayOptions {
   /** PUBLIC_DIR. */
   readonly publicDir: string;
   readonly openFile: OpenFile;
+  /** What hot files may take in memory. */
+  readonly memoryBytes: number;
   /** Every problem that any room may answer with. */
   readonly problems: readonly ProblemTable[];
 }
 
 /** Problem documentation, set-up page, and the files of PUBLIC_DIR for paths that are no routes. */
-export function createGateway({ publicDir, openFile, problems }: GatewayOptions): Module {
+export function createGateway({ publicDir, openFile, memoryBytes, problems }: GatewayOptions): Module {
   return {
     name: 'gateway',
     routes: gatewayRoutes({ setupPage: createSetupPage(), problemPages: createProblemPages(problems) }),
-    fallbacks: [createStaticFiles({ root: publicDir, openFile })],
+    fallbacks: [createStaticFiles({ root: publicDir, openFile, memoryBytes })],
   };
 }
 

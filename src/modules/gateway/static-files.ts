@@ -16,7 +16,7 @@ export interface StaticFilesOptions {
   readonly root: string;
   readonly openFile: OpenFile;
   /** What hot files and compressed ones may take. */
-  readonly memoryBytes?: number;
+  readonly memoryBytes: number;
 }
 
 /** What a path means on disk. */
@@ -47,7 +47,6 @@ const SIBLINGS: readonly (readonly [Coding, string])[] = [
   ['zstd', '.zst'],
   ['gzip', '.gz'],
 ];
-const DEFAULT_MEMORY_BYTES = 64 * 2 ** 20;
 const MAX_KNOWN = 4096;
 /** After so long everything about a file is looked at anew: compressed files beside it come and go without a trace on it. */
 const RECHECK_MS = 5_000;
@@ -59,7 +58,7 @@ const SIBLING_LAG_MS = 2_000;
  * GET on a path (as sent, not decoded) would find a file or a directory's index. What is known of a file holds as long as the file
  * is the same one, unchanged; that is looked at for each request.
  */
-export function createStaticFiles({ root, openFile, memoryBytes = DEFAULT_MEMORY_BYTES }: StaticFilesOptions) {
+export function createStaticFiles({ root, openFile, memoryBytes }: StaticFilesOptions) {
   const memory = createStaticMemory(memoryBytes);
   const compress = createCompress();
   const known = new LruMap<string, Known>(MAX_KNOWN);

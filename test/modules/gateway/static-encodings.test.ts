@@ -60,7 +60,7 @@ describe('public files', () => {
     folder = await mkdtemp(join(tmpdir(), 'bunkhouse-encodings-'));
     root = join(folder, 'public');
     await mkdir(root);
-    files = createStaticFiles({ root, openFile: openStaticFile });
+    files = createStaticFiles({ root, openFile: openStaticFile, memoryBytes: 8 * 2 ** 20 });
     await writeFile(join(root, 'site.css'), text);
     await writeFile(join(root, 'tiny.css'), 'a{}');
     await writeFile(join(root, 'noise.txt'), crypto.getRandomValues(new Uint8Array(8192)));

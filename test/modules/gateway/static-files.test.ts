@@ -34,7 +34,7 @@ beforeAll(async () => {
   await symlink('/dev/zero', join(root, 'zero'));
   await symlink(root, join(folder, 'current'));
   Bun.spawnSync(['mkfifo', join(root, 'pipe')]);
-  files = createStaticFiles({ root, openFile: openStaticFile });
+  files = createStaticFiles({ root, openFile: openStaticFile, memoryBytes: 8 * 2 ** 20 });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -144,12 +144,20 @@ describe('nothing else is served', () => {
   });
 
   test('from a root that is missing', async () => {
-    const none = createStaticFiles({ root: join(folder, 'nowhere'), openFile: openStaticFile });
+    const none = createStaticFiles({
+      root: join(folder, 'nowhere'),
+      openFile: openStaticFile,
+      memoryBytes: 8 * 2 ** 20,
+    });
     expect(await none.handle(requestFor('/hello.txt'))).toBeNull();
   });
 
   test('but a root that is itself a symbolic link is followed', async () => {
-    const linked = createStaticFiles({ root: join(folder, 'current'), openFile: openStaticFile });
+    const linked = createStaticFiles({
+      root: join(folder, 'current'),
+      openFile: openStaticFile,
+      memoryBytes: 8 * 2 ** 20,
+    });
     expect((await linked.handle(requestFor('/hello.txt')))?.status).toBe(200);
   });
 });
