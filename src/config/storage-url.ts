@@ -28,7 +28,12 @@ export function readStorageUrl(url: string): StorageUrl {
   if (file) return { kind: 'disk', path: file[1] as string };
   const s3 = /^s3:\/\/([^/?#@]+)(?:\/([A-Za-z0-9._/-]*))?$/.exec(url);
   if (!s3) throw new ValueFault('must be file:PATH or s3://BUCKET[/PREFIX]');
-  return { kind: 's3', bucket: readBucketName(s3[1] as string), prefix: (s3[2] ?? '').replace(/^\/+|\/+$/g, '') };
+  const prefix = (s3[2] ?? '').replace(/\/$/, '');
+  // A path with dots or empty segments would reach the store as another one.
+  if (prefix.split('/').some((segment) => /^\.{1,2}$/.test(segment)) || /^\/|\/\/|\/$/.test(prefix)) {
+    throw new ValueFault('must have a prefix without empty segments and dots');
+  }
+  return { kind: 's3', bucket: readBucketName(s3[1] as string), prefix };
 }
 
 /** The names that S3 allows, and those that older or other stores allow beside them. */

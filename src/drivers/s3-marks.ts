@@ -53,10 +53,13 @@ export function s3Marks(bucket: S3Bucket, { renewMs = RENEW_MS, staleMs = STALE_
   const renew = async (): Promise<void> => {
     for (const key of [...own.keys()]) {
       const at = performance.now();
-      await write(key).catch(() => undefined);
-      if (own.has(key)) own.set(key, at);
-      // It was cleared while it was being renewed.
-      else unwanted.add(key);
+      const isRenewed = await write(key).then(
+        () => true,
+        () => false,
+      );
+      // It may have been cleared while it was being renewed.
+      if (!own.has(key)) unwanted.add(key);
+      else if (isRenewed) own.set(key, at);
     }
     for (const key of [...unwanted]) await clear(key).catch(() => undefined);
   };

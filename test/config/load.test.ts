@@ -162,6 +162,8 @@ describe('a bad value is refused', () => {
     ['STORAGE_URL', 's3:bucket'],
     ['STORAGE_URL', 's3://key:secret@bucket'],
     ['STORAGE_URL', 's3://bucket/a prefix'],
+    ['STORAGE_URL', 's3://bucket/a/../b'],
+    ['STORAGE_URL', 's3://bucket/a//b'],
     ['BUCKET_NAME', 'no bucket'],
     ['AWS_ENDPOINT_URL_S3', 's3.example'],
     ['AWS_ACCESS_KEY_ID', 'alone-it-is-of-no-use'],

@@ -3,6 +3,7 @@ import { s3Stores } from '../../src/drivers/s3-stores.ts';
 import type { AppError } from '../../src/kernel/errors.ts';
 import { storageProblems } from '../../src/kernel/problems.ts';
 import { bytes, collect, failureOf, from } from '../contracts/object-store.ts';
+import { eventually } from '../support/eventually.ts';
 import { recordingLog } from '../support/fakes.ts';
 import { type S3Stub, type StubFault, startS3Stub } from '../support/s3-stub.ts';
 
@@ -174,9 +175,24 @@ describe('what a crash leaves behind', () => {
     const mark = 'house/.unsettled/files~a';
     stub.store.age(mark, 3_600_000);
     const isYoung = () => Date.now() - (stub.store.objects.get(mark)?.atMs ?? 0) < 60_000;
-    while (!isYoung()) await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually(isYoung);
     await objects.settle('files/a');
     expect(kept()).toEqual(['house/files/a']);
+  });
+
+  test('a put that could not renew its mark gives up, since others may take it for dead', async () => {
+    const { objects } = open({ renewMs: 10, staleMs: 400 });
+    async function* slow() {
+      yield bytes(10);
+      await eventually(() => kept().length === 1);
+      stub.fail('PutObject', { kind: 'status', status: 403, code: 'AccessDenied' }, 1000);
+      const before = stub.requests.length;
+      await eventually(() => stub.requests.length > before + 5);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      yield LARGE;
+    }
+    expect(storageProblems.is(await failureOf(objects.put('files/a', slow())), 'unavailable')).toBe(true);
+    expect(stub.store.objects.has('house/files/a')).toBe(false);
   });
 
   test('a put whose last request got no answer leaves its mark, for a later look', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import type { FileAnswer } from '../modules/uploads/support.ts';
-import { type Answer, type Call, createClient, register } from '../support/client.ts';
+import { type Answer, type Call, createClient, PASSWORD, register } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { s3Settings } from '../support/s3-settings.ts';
 import { type S3Stub, startS3Stub } from '../support/s3-stub.ts';
@@ -55,6 +55,7 @@ test('what is put straight to the bucket becomes a file, once, with its type by 
   expect([file.id, file.sha256]).toEqual([ticket.json['id'] as string, sha256(content)]);
   expect(Buffer.compare(await download(file), content)).toBe(0);
 
+  await eventually(() => stub.store.everything().length === 1);
   // The URL still lives; what it writes now is not the file's.
   expect((await put(ticket, Buffer.alloc(content.length))).status).toBe(200);
   expect(Buffer.compare(await download(file), content)).toBe(0);
@@ -121,6 +122,17 @@ test('what somebody else began is not there, and bad input is refused', async ()
     expect((await begin(draft)).status).toBe(422);
   }
   expect((await begin({ name: 'a', size: 301 * MIB })).json['code']).toBe('uploads/too-large');
+});
+
+test('what an account sent goes with it', async () => {
+  const carl = (await register(call, 'carl@example.org')).access_token;
+  const ticket = await call('POST', '/api/files/direct', { token: carl, json: { name: 'a', size: 10 } });
+  expect((await put(ticket, Buffer.alloc(10))).status).toBe(200);
+  const isThere = () => stub.store.everything().some((name) => name.includes(String(ticket.json['id'])));
+  expect(isThere()).toBe(true);
+  const gone = await call('DELETE', '/api/auth/me', { token: carl, json: { password: PASSWORD } });
+  expect(gone.status).toBeLessThan(300);
+  await eventually(() => !isThere());
 });
 
 test('a store that clients cannot reach answers 501', async () => {

@@ -69,6 +69,7 @@ export function createDirectService(options: DirectServiceOptions) {
   const { database, store, clock, log, limits, quota, admit, onDoomed } = options;
 
   let searchedAt = Number.NEGATIVE_INFINITY;
+  const completing = new Map<string, Promise<FileRecord>>();
 
   const access = (): DirectAccess => {
     if (!store.direct) throw uploadProblems.create('direct-unsupported');
@@ -120,6 +121,35 @@ export function createDirectService(options: DirectServiceOptions) {
       },
     });
     return admitted?.file as FileRecord;
+  };
+
+  /** Deletes an object that is no longer needed. What stays is found by a sweep. */
+  const discard = (objectKey: string): Promise<void> =>
+    store.delete(objectKey).catch((error: unknown) => {
+      log.warn({ err: error, objectKey }, 'an object of a direct upload stays until it is swept');
+    });
+
+  const completeOnce = async (ownerId: string, id: string): Promise<FileRecord> => {
+    access();
+    const record = await directRecords.find(database.read, ownerId, id);
+    const made = record?.isComplete ? await fileStore.find(database.read, id) : null;
+    if (made) return made;
+    if (!record || record.isComplete) throw uploadProblems.create('direct-not-found');
+    if (clock.now() > record.expiresAt) throw uploadProblems.create('expired');
+    const objectKey = await secure(record);
+    if (objectKey === null) throw uploadProblems.create('not-complete');
+    try {
+      const file = await becomeFile(record, objectKey);
+      if (objectKey !== record.objectKey) await discard(record.objectKey);
+      return file;
+    } catch (error) {
+      // Another machine may have been faster.
+      const other = await fileStore.find(database.read, id);
+      if (objectKey !== record.objectKey && other?.objectKey !== objectKey) await discard(objectKey);
+      if (other) return other;
+      if (isRefusal(error)) await forget(record);
+      throw error;
+    }
   };
 
   return {
@@ -181,30 +211,12 @@ export function createDirectService(options: DirectServiceOptions) {
       return { id, expiresAt, partSize, parts };
     },
 
-    /** Makes a file of what was sent. A repeated call gives the same file. */
-    async complete(ownerId: string, id: string): Promise<FileRecord> {
-      access();
-      const record = await directRecords.find(database.read, ownerId, id);
-      const made = record?.isComplete ? await fileStore.find(database.read, id) : null;
-      if (made) return made;
-      if (!record || record.isComplete) throw uploadProblems.create('direct-not-found');
-      if (clock.now() > record.expiresAt) throw uploadProblems.create('expired');
-      const objectKey = await secure(record);
-      if (objectKey === null) throw uploadProblems.create('not-complete');
-      try {
-        return await becomeFile(record, objectKey);
-      } catch (error) {
-        // Another call may have been faster.
-        const other = await fileStore.find(database.read, id);
-        if (objectKey !== record.objectKey && other?.objectKey !== objectKey) {
-          await store.delete(objectKey).catch((fault: unknown) => {
-            log.warn({ err: fault, objectKey }, 'the copy of an upload that was refused stays until it is swept');
-          });
-        }
-        if (other) return other;
-        if (isRefusal(error)) await forget(record);
-        throw error;
-      }
+    /** Makes a file of what was sent. A repeated call gives the same file; calls at the same time share the work. */
+    complete(ownerId: string, id: string): Promise<FileRecord> {
+      const name = `${ownerId} ${id}`;
+      const running = completing.get(name) ?? completeOnce(ownerId, id).finally(() => completing.delete(name));
+      completing.set(name, running);
+      return running;
     },
 
     /** Forgets uploads whose URLs have expired, with all that was sent for them. */
