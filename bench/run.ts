@@ -12,12 +12,11 @@ import { writeSection } from './harness/results-file.ts';
 import { type RunningServer, startServer } from './harness/server.ts';
 import { needTools } from './harness/tools.ts';
 import { parse } from './parse/index.ts';
+import { php } from './php/index.ts';
 import { sockets } from './sockets/index.ts';
 import { uploads } from './uploads/index.ts';
 
 const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, parse, php];
-
-import { php } from './php/index.ts';
 
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 

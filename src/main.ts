@@ -28,6 +28,8 @@ export async function serve(env: Environment): Promise<void> {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // As php-fpm itself does.
+  process.on('SIGUSR2', () => void server.reload());
 
   try {
     const { url, setUpUrl } = await server.start();

@@ -77,6 +77,8 @@ export interface Server {
    * Ready says 503; after `noticeMs` no new connection is taken, running requests finish, everything closes. Never rejects.
    */
   stop(noticeMs?: number): Promise<void>;
+  /** Takes up changed PHP code and settings of PHP without losing a request. Never rejects. */
+  reload(): Promise<void>;
   readonly log: Logger;
   /** The OpenAPI document of what is mounted. */
   document(): Promise<object>;
@@ -457,6 +459,7 @@ export async function createServer(config: Config): Promise<Server> {
       log.info({ url, version: VERSION, servers: served.map(({ name }) => name) }, 'listening');
       return { url, setUpUrl: setUpToken === null ? null : `${url}/setup#token=${setUpToken}` };
     },
+    reload: () => php.reload().catch((error: unknown) => log.error({ err: error }, 'PHP could not be reloaded')),
     async stop(noticeMs = 0) {
       isDraining = true;
       // So long a load balancer has to see that the server is no longer ready.

@@ -33,8 +33,10 @@ export interface FastCgiPoolOptions {
   /**
    * Whether a request that is not safe may be sent again after a kept connection closed without a byte: only when it is known that the
    * child did not die while it ran the script.
+   *
+   * @param ageMs how long ago the request was sent.
    */
-  readonly mayRepeatUnsafe: () => Promise<boolean>;
+  readonly mayRepeatUnsafe: (ageMs: number) => Promise<boolean>;
   readonly observer: Pick<PhpObserver, 'onTurn' | 'onDial' | 'onRetry'>;
 }
 
@@ -44,6 +46,8 @@ export interface FastCgiPool {
   /** Sends nothing until `resume`: requests wait. Idle connections are closed, running requests go on. */
   pause(): void;
   resume(): void;
+  /** Refuses those who wait: there is nobody to wait for. */
+  refuse(): void;
   /** Cuts everything; requests that wait are refused. */
   close(): void;
 }
@@ -176,9 +180,8 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
     }
     // While children are being replaced, those who wait are given the time that running scripts are given.
     const patience = (isReachable ? limits.queueMs : limits.connectMs) + (isPaused ? PAUSE_MS : 0);
-    line.expire(now, patience, () =>
-      phpProblems.create(isReachable ? 'busy' : 'unavailable', { retryAfterSeconds: 1 }),
-    );
+    const reason = isReachable && !isPaused ? 'busy' : 'unavailable';
+    line.expire(now, patience, () => phpProblems.create(reason, { retryAfterSeconds: 1 }));
     const isQuiet = connections.size === idle.length && line.length === 0;
     if (timer && isQuiet && (limits.idleConnectionMs === 0 || idle.length === 0)) {
       clearInterval(timer);
@@ -196,14 +199,15 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
         if (attempt === 0) observer.onTurn(performance.now() - since);
         const wasUsed = connection.served > 0;
         watch();
+        const sentAt = performance.now();
         try {
           return await connection.send(request, encode);
         } catch (error) {
           if (!connection.isClosed) release(connection);
           const isStale = error instanceof ConnectionLost && error.isBeforeFirstByte && wasUsed;
-          if (!isStale || attempt > 0 || isClosed || !(request.isSafe || (await options.mayRepeatUnsafe()))) {
-            return toPhpProblem(error);
-          }
+          if (!isStale || attempt > 0 || isClosed) return toPhpProblem(error);
+          const ageMs = performance.now() - sentAt;
+          if (!request.isSafe && !(await options.mayRepeatUnsafe(ageMs))) return toPhpProblem(error);
           observer.onRetry();
         }
       }
@@ -219,6 +223,7 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
       isPaused = false;
       for (let missing = Math.min(line.length, size - taken()); missing > 0; missing--) void dial();
     },
+    refuse: () => line.dismiss(() => phpProblems.create('unavailable', { retryAfterSeconds: 1 })),
     close() {
       isClosed = true;
       if (timer) clearInterval(timer);

@@ -34,6 +34,11 @@ const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
 /** After so long a new end is no sign that it cannot run at all. */
 const STEADY_MS = 30_000;
+/** Scripts that run for longer at a reload may have been killed by it. */
+const RELOAD_GRACE_MS = 5_000;
+/** How long a reload waits for requests that are just being taken. */
+const SETTLE_MS = 1_000;
+const POLL_MS = 10;
 /** php-fpm says that a child was killed within this of the end of its connections. */
 const DEATH_NOTICE_MS = 100;
 
@@ -63,9 +68,11 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
     size: options.children,
     ...(options.limits ? { limits: options.limits } : {}),
     observer,
-    async mayRepeatUnsafe() {
-      await new Promise((resolve) => setTimeout(resolve, DEATH_NOTICE_MS));
-      return state === 'up' && !isReloading && performance.now() - lastDeathAt > 10 * DEATH_NOTICE_MS;
+    // A child that reloads finishes a script it has begun, unless that takes longer than it is given; then it is killed, which is told.
+    async mayRepeatUnsafe(ageMs) {
+      await sleep(DEATH_NOTICE_MS);
+      const isYoung = !isReloading || ageMs < RELOAD_GRACE_MS;
+      return state === 'up' && isYoung && performance.now() - lastDeathAt > 10 * DEATH_NOTICE_MS;
     },
   });
   pool.pause();
@@ -107,6 +114,7 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
     } catch (error) {
       log.error({ err: error, binary: options.binary }, 'php-fpm does not start');
       state = isStopped() ? 'stopped' : 'failed';
+      pool.refuse();
       again();
       return;
     }
@@ -177,6 +185,8 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
     async reload() {
       if (state !== 'up' || !phpFpm) return;
       events.onReloading();
+      // What was sent this moment may not have been read yet, and a child that is told to end reads nothing more.
+      for (let waited = 0; pool.load.busy > 0 && waited < SETTLE_MS; waited += POLL_MS) await sleep(POLL_MS);
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         onReloaded = resolve;
@@ -199,6 +209,10 @@ export function spawnedPhpPool(options: SpawnedPhpPoolOptions): PhpPool {
       rmSync(runDir, { recursive: true, force: true });
     },
   };
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** A folder of ours alone, not there yet; elsewhere when its path would be too long for a socket. */

@@ -162,10 +162,11 @@ describe.if(PHP_FPM !== null)('php-fpm', () => {
     const subject = await spawnPool(folder, { binary });
     subject.pool.start();
     await eventually(async () => (await subject.pool.ping()).status === 'down');
-    await eventually(() => subject.log.lines.some(({ level }) => level === 'error'));
+    const fault = () => subject.log.lines.find(({ message }) => message === 'php-fpm does not start');
+    await eventually(() => fault() !== undefined);
     const code = await hello(subject.pool, '/nothing.php').catch((error: { code: string }) => error.code);
     expect(code).toBe('php/unavailable');
-    expect(String(subject.log.lines.find(({ level }) => level === 'error')?.fields['err'])).toContain('it is broken');
+    expect(String(fault()?.fields['err'])).toContain('it is broken');
     await subject.close();
     await rm(folder, { recursive: true });
   });
