@@ -1,6 +1,5 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { atDisk, backgroundFlusher, isErrno, writeAll } from './disk-write.ts';
+import type { FileHandle } from 'node:fs/promises';
+import { atDisk, backgroundFlusher, writeAll } from './disk-write.ts';
 
 /** Memory that the event loop fills while the blocks before it are hashed and written by others. */
 type Block = Uint8Array<SharedArrayBuffer>;
@@ -10,14 +9,6 @@ export const BLOCK_BYTES = 512 * 1024;
 const MAX_BLOCKS = 4;
 /** Kept for the next stream; more than these are left to the garbage collector. */
 const KEPT_BLOCKS = 8;
-
-/**
- * What comes after so many bytes of a file goes around the page cache where that can be done. It has to be on the disk before it is
- * acknowledged anyway, and gigabytes of it would drive out what others read.
- */
-const DIRECT_FROM_BYTES = 32 * 2 ** 20;
-/** What disks ask of positions and lengths then. */
-const ALIGNMENT = 4096;
 
 /** One stream on its way to a file, block by block. */
 export interface BlockPipe {
@@ -48,21 +39,9 @@ export function blockPipes() {
     let filled = 0;
     let position = start;
 
-    let direct: Promise<FileHandle | null> | null = null;
-
-    const write = async (part: Block, at: number): Promise<void> => {
-      if (at >= DIRECT_FROM_BYTES && at % ALIGNMENT === 0 && part.length === BLOCK_BYTES) {
-        direct ??= openDirect(handle);
-        const beside = await direct;
-        // Another alignment is wanted, or there is no such thing here: then the usual way.
-        if (beside && (await writeDirectly(beside, part, at))) return;
-      }
-      flusher.wrote(part.length);
-      await writeAll(handle, [part], at);
-    };
     const process = async (full: Block, bytes: number, at: number): Promise<void> => {
       const part = full.subarray(0, bytes);
-      const results = await Promise.allSettled([onBlock(part), atDisk(write(part, at))]);
+      const results = await Promise.allSettled([onBlock(part), atDisk(writeAll(handle, [part], at))]);
       giveBlock(full);
       for (const result of results) if (result.status === 'rejected') throw result.reason;
     };
@@ -71,6 +50,7 @@ export function blockPipes() {
       const processed = process(block, filled, position);
       processed.catch(() => undefined);
       underWay.push(processed);
+      flusher.wrote(filled);
       position += filled;
       block = null;
       filled = 0;
@@ -93,28 +73,9 @@ export function blockPipes() {
       async end() {
         ship();
         const results = await Promise.allSettled(underWay);
-        const beside = await direct;
-        direct = null;
-        await beside?.close();
         await flusher.idle();
         for (const result of results) if (result.status === 'rejected') throw result.reason;
       },
     };
   };
-}
-
-/** A second handle of the same file that writes around the page cache (`O_DIRECT`, Linux); null where that cannot be had. */
-function openDirect({ fd }: FileHandle): Promise<FileHandle | null> {
-  if (constants.O_DIRECT === undefined) return Promise.resolve(null);
-  return open(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_DIRECT).catch(() => null);
-}
-
-async function writeDirectly(handle: FileHandle, block: Block, at: number): Promise<boolean> {
-  try {
-    const { bytesWritten } = await handle.write(block, 0, block.length, at);
-    return bytesWritten === block.length;
-  } catch (error) {
-    if (isErrno(error, 'EINVAL')) return false;
-    throw error;
-  }
 }
