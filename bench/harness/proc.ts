@@ -47,6 +47,11 @@ export function innermostChild(pid: number): number {
   return isWrapper && only !== undefined && more.length === 0 ? innermostChild(only) : pid;
 }
 
+/** The one process that a supervisor keeps at work; itself while there is none. */
+export function workerOf(pid: number): number {
+  return childrenOf(pid)[0] ?? pid;
+}
+
 /** The process that listens on the port: the one that was started or, behind a wrapper script, the first of its descendants. */
 export function listeningProcess(pid: number, port: number): number | undefined {
   const [address, inode] = [`:${port.toString(16).toUpperCase().padStart(4, '0')}`, 9];

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { innermostChild, listeningProcess } from './proc.ts';
+import { innermostChild, listeningProcess, workerOf } from './proc.ts';
 import { pinned, SERVER_CORE } from './tools.ts';
 
 /** How a server under test is started. It MUST listen on `PORT` of its environment, on the loopback address. */
@@ -76,7 +76,7 @@ export async function startServer(spec: ServerSpec, workDir: string): Promise<Ru
   }
   const startMs = performance.now() - startedAt;
   // A server that is ready may have children of its own; one that supervises has its worker below it.
-  const listening = spec.isSupervisor ? undefined : listeningProcess(child.pid, port);
+  const listening = spec.isSupervisor ? workerOf(child.pid) : listeningProcess(child.pid, port);
   ready = listening ?? innermostChild(child.pid);
   return { name: spec.name, isPinned, pid: ready, origin, startMs, stop };
 }
