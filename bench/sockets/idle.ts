@@ -13,7 +13,9 @@ import { openSubscribers } from './subscribers.ts';
 const CONNECTIONS = 10_000;
 /** What is loaded and compiled with the first connections is not theirs. */
 const WARM_UP = 500;
-const SETTLE_MS = 8_000;
+/** After a rush of connections the garbage of opening them is collected within this. */
+const SETTLE_MS = 20_000;
+const WARM_SETTLE_MS = 5_000;
 const DAY_MS = 86_400_000;
 
 /** What a connection takes that is signed in, hears its user's topic and says nothing: every one of another user. */
@@ -29,7 +31,7 @@ export async function measureIdle(bench: Bench): Promise<void> {
       openSubscribers({ wire: 'centrifugo', origins: [server.origin], count: some.length, tokens: some, publishTo });
     const warmUp = await open(tokens.slice(CONNECTIONS));
     await warmUp.close();
-    await Bun.sleep(SETTLE_MS);
+    await Bun.sleep(WARM_SETTLE_MS);
     const before = residentBytes(server.pid);
     const subscribers = await open(tokens.slice(0, CONNECTIONS));
     await Bun.sleep(SETTLE_MS);
