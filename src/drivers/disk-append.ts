@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable } from './abortable.ts';
-import { BLOCK_BYTES, blockPipes } from './disk-blocks.ts';
+import { blockPipes } from './disk-blocks.ts';
 import { atDisk, free } from './disk-write.ts';
 import type { ThreadHash } from './hash-thread.ts';
 
@@ -39,7 +39,7 @@ export class AppendFault extends Error {
  * A new file gets a hash as soon as its first block is full: what is smaller is read again more cheaply.
  */
 export function appender(openHash: () => ThreadHash) {
-  const openPipe = blockPipes();
+  const openPipe = blockPipes({ isOrdered: true });
 
   return async (handle: FileHandle, body: AsyncIterable<Uint8Array>, append: Append): Promise<Appended> => {
     const { position, signal, isDisposable = false } = append;
@@ -50,8 +50,8 @@ export function appender(openHash: () => ThreadHash) {
       hash = null;
       isHashable = false;
     };
-    const pipe = openPipe(handle, position, (block) => {
-      if (!hash && isHashable && block.length === BLOCK_BYTES) hash = openHash();
+    const pipe = openPipe(handle, position, (block, isFull) => {
+      if (!hash && isHashable && isFull) hash = openHash();
       if (!hash) isHashable = false;
       // A file without a hash is read again in the end.
       return hash?.update(block).catch(lose);

@@ -25,7 +25,7 @@ export interface StreamWriter {
 }
 
 export function streamWriter(openHash: () => ThreadHash): StreamWriter {
-  const openPipe = blockPipes();
+  const openPipe = blockPipes({ isOrdered: false });
   return {
     async write(handle, head, rest, isDisposable) {
       const hash = openHash();
