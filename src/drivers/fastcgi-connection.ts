@@ -78,13 +78,14 @@ export class FastCgiConnection {
       cut: (reason) => this.close(reason),
     });
     // May throw, and then the connection is as it was.
-    const opening = encode(request.params, { keepAlive: true });
+    const { body } = request;
+    const hasBody = body !== null && body.size > 0;
+    const opening = encode(request.params, { keepAlive: true, hasBody });
     this.#exchange = exchange;
     this.#decoder = new RecordDecoder(exchange);
     this.served++;
-    const { body } = request;
-    if (!body || body.size === 0) {
-      this.#write(Buffer.concat([opening, END_OF_STDIN]));
+    if (!hasBody) {
+      this.#write(opening);
       return exchange.answer;
     }
     const content = body.open();

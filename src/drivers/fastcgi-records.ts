@@ -36,23 +36,24 @@ export class OversizedParams extends Error {
 const MAX_PARAMS_BYTES = 512 * 1024;
 
 /**
- * Writes the opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record. Characters are bytes.
+ * Writes the opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty
+ * STDIN record, and with that all of it. Characters are bytes.
  *
  * @returns a view of a buffer that the next call overwrites.
  * @throws OversizedParams
  */
 export function createRequestEncoder(): (
   params: readonly (readonly [string, string])[],
-  options: { readonly keepAlive: boolean },
+  options: { readonly keepAlive: boolean; readonly hasBody?: boolean },
 ) => Buffer {
   let scratch = Buffer.allocUnsafe(16_384);
 
-  return (params, { keepAlive }) => {
+  return (params, { keepAlive, hasBody = true }) => {
     let total = 0;
     for (const [name, value] of params) total += 8 + name.length + value.length;
     if (total > MAX_PARAMS_BYTES) throw new OversizedParams('the parameters are larger than all that is taken');
     // Each further record holds at least half of what one can hold.
-    const most = total + HEADER_BYTES * (5 + Math.ceil(total / (MAX_CONTENT_BYTES / 2)));
+    const most = total + HEADER_BYTES * (6 + Math.ceil(total / (MAX_CONTENT_BYTES / 2)));
     if (scratch.length < most) scratch = Buffer.allocUnsafe(most);
 
     let at = writeHeader(scratch, 0, BEGIN_REQUEST, 8);
@@ -80,7 +81,8 @@ export function createRequestEncoder(): (
       writeHeader(scratch, record, PARAMS, at - record - HEADER_BYTES);
       record = at;
     }
-    return scratch.subarray(0, writeHeader(scratch, record, PARAMS, 0));
+    at = writeHeader(scratch, record, PARAMS, 0);
+    return scratch.subarray(0, hasBody ? at : writeHeader(scratch, at, STDIN, 0));
   };
 }
 
