@@ -41,6 +41,7 @@ export interface OutletHost {
 const SHARE_MS_PER_MEMBER = 0.0005;
 /** A channel is busy when its last message is no longer ago. */
 const BUSY_MS = 100;
+/** Timers are no finer: with fewer members than this comes to, every message goes at once. */
 const SHARE_MIN_MS = 1;
 const SHARE_MAX_MS = 10;
 const SHARE_MAX_BYTES = 32 * 1024;
