@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
+import { connectRaw } from '../support/raw.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { startUpstream, type TestUpstream } from '../support/upstream.ts';
 
@@ -45,6 +46,17 @@ describe('an upstream is asked', () => {
       expect((await get(path)).headers.get('x-upstream')).toBeNull();
     }
   });
+
+  test.each(['/shop/%2e%2e/echo', '/shop/..%2fecho/../../echo', '/shop/..\\echo'])(
+    'never above its prefix: %s',
+    async (path) => {
+      const connection = await connectRaw(server.url);
+      connection.write(`GET ${path} HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nConnection: close\r\n\r\n`);
+      const text = await connection.closed;
+      expect(text).toMatch(/^HTTP\/1\.1 4\d\d /);
+      expect(text).not.toContain('x-upstream');
+    },
+  );
 
   test('with any method and body, streamed both ways', async () => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'GET']) {

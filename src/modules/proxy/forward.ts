@@ -45,7 +45,7 @@ export function createForward(route: ProxyRoute, options: ForwardOptions) {
       } catch (error) {
         fault = toProblem(error, request.signal);
         const isGone = error instanceof UpstreamFault && error.kind !== 'answer';
-        if (isGone) targets.isDown(target);
+        if (isGone) targets.markDown(target);
         if (!isGone || !canRepeat) throw fault;
       }
     }

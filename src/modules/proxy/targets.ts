@@ -20,7 +20,7 @@ export interface Target {
 export interface Targets {
   /** In the order in which to try them: the least busy first, those that were down a moment ago last. Never empty. */
   inOrder(): Target[];
-  isDown(target: Target): void;
+  markDown(target: Target): void;
 }
 
 /** How long a server that cannot be reached is left for the others to do its work. */
@@ -38,14 +38,18 @@ export function createTargets(origins: readonly string[], clock: Clock): Targets
       const isDown = (target: Target) => Number(target.downUntil > now);
       return rotated.sort((a, b) => isDown(a) - isDown(b) || a.active - b.active);
     },
-    isDown(target) {
+    markDown(target) {
       target.downUntil = clock.now() + DOWN_MS;
     },
   };
 }
 
-/** The route with the longest prefix that covers a path; a prefix ends at a slash. */
+/** Paths that mean another place to whoever resolves them: below a prefix as they are written, above it as they are sent on. */
+const AMBIGUOUS = /\\|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+
+/** The route with the longest prefix that covers a path; a prefix ends at a slash. `null` for paths that can be read in two ways. */
 export function findRoute<Route extends ProxyRoute>(routes: readonly Route[], path: string): Route | null {
+  if (AMBIGUOUS.test(path)) return null;
   let found: Route | null = null;
   for (const route of routes) {
     const { prefix } = route;
