@@ -456,7 +456,7 @@ export async function createServer(config: Config): Promise<Server> {
     async start() {
       await lifecycle.start();
       const url = publicUrl();
-      log.info({ url, version: VERSION, servers: served.map(({ name }) => name) }, 'listening');
+      log.info({ url, version: VERSION, servers: modules.filter(isServed).map(({ name }) => name) }, 'listening');
       return { url, setUpUrl: setUpToken === null ? null : `${url}/setup#token=${setUpToken}` };
     },
     reload: () => php.reload().catch((error: unknown) => log.error({ err: error }, 'PHP could not be reloaded')),
