@@ -9,16 +9,16 @@ export async function startS3StubProcess(): Promise<TestBucket> {
   return {
     options,
     async stop() {
-      child.kill('SIGKILL');
+      await child.stdin.end();
       await child.exited;
     },
   };
 }
 
 if (import.meta.main) {
-  const { options } = await startS3Stub({ refusesChecksums: true, wantsEqualParts: true });
+  const { options, stop } = await startS3Stub({ refusesChecksums: true, wantsEqualParts: true });
   process.stdout.write(`${JSON.stringify(options)}\n`);
   // Ends with the process that started it.
-  process.stdin.on('end', () => process.exit());
+  process.stdin.on('end', () => void stop().finally(() => process.exit()));
   process.stdin.resume();
 }
