@@ -55,7 +55,7 @@ async function askTogether(server: RunningServer, seconds: number): Promise<Samp
       while (performance.now() < end) {
         const sentAt = performance.now();
         try {
-          const response = await fetch(`${server.origin}/hello.php`, { signal: over });
+          const response = await fetch(`${server.origin}/php/hello.php`, { signal: over });
           await response.arrayBuffer();
           if (response.status !== 200) throw new Error(`${server.name} answered ${response.status}`);
           answers++;

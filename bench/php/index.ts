@@ -10,10 +10,10 @@ import { startNginx } from './nginx.ts';
 import { type BenchPhpFpm, CHILDREN, startPhpFpm } from './php-fpm.ts';
 import { createSite } from './site.ts';
 
-const HELLO = '/hello.php?name=bench';
-const WIKI = '/wiki/doku.php?id=bench';
+const HELLO = '/php/hello.php?name=bench';
+const WIKI = '/php/wiki/doku.php?id=bench';
 /** The same page by another spelling, which a rule keeps out of our cache. */
-const UNCACHED_WIKI = '/wiki/doku.php/bench';
+const UNCACHED_WIKI = '/php/wiki/doku.php/bench';
 const VERSION_TIMEOUT_MS = 10_000;
 
 /** PHP behind us and behind nginx, each with a php-fpm of its own that is configured alike. */
@@ -37,7 +37,6 @@ export const php: Area = {
     try {
       const ours = await startBunkhouse(bench, 'bunkhouse', {
         PHP_ROOT: root,
-        PHP_MOUNT: '/',
         PHP_DENY: 'nothing',
         PHP_CHILDREN: String(CHILDREN),
         PHP_FPM: `unix:${await pool('bunkhouse')}`,

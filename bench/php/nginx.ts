@@ -1,11 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Bench } from '../harness/area.ts';
 import type { RunningServer } from '../harness/server.ts';
 import { CHILDREN } from './php-fpm.ts';
 
 export interface NginxOptions {
   readonly name: string;
+  /** The folder `php` of the site; it is served at `/php`. */
   readonly root: string;
   readonly socket: string;
   /** Keeps as many connections to php-fpm as it has children. */
@@ -28,7 +29,7 @@ export async function startNginx(bench: Bench, options: NginxOptions): Promise<R
       `sed "s/@PORT@/$PORT/" ${folder}/nginx.template > ${folder}/nginx.conf && exec nginx -c ${folder}/nginx.conf`,
     ],
     env: {},
-    readyPath: '/hello.php',
+    readyPath: '/php/hello.php',
   });
 }
 
@@ -51,7 +52,7 @@ http {
   upstream php { server unix:${socket}; ${keepAlive ? `keepalive ${CHILDREN};` : ''} }
   server {
     listen 127.0.0.1:@PORT@;
-    root ${root};
+    root ${dirname(root)};
     location ~ ^(.+\\.php)(/.*)?$ {
       include /etc/nginx/fastcgi_params;
       fastcgi_split_path_info ^(.+\\.php)(/.*)$;

@@ -25,11 +25,11 @@ if (empty($_COOKIE) && $_SERVER['REQUEST_METHOD'] === 'GET') {
 
 /** A document root with a small script and a copy of Debian's DokuWiki, readable for the account of the scripts. */
 export async function createSite(folder: string): Promise<string> {
-  const root = join(folder, 'site');
+  const root = join(folder, 'www', 'php');
   const wiki = join(root, 'wiki');
   mkdirSync(root, { recursive: true });
   // The folder of a run is private; scripts run as somebody else.
-  for (const path of [folder, root]) chmodSync(path, 0o755);
+  for (const path of [folder, join(folder, 'www'), root]) chmodSync(path, 0o755);
   writeFileSync(join(root, 'hello.php'), HELLO);
   await copy('/usr/share/dokuwiki', wiki);
   await copy('/etc/dokuwiki/.', join(wiki, 'conf'));
