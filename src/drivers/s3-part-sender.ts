@@ -3,7 +3,7 @@ import type { BuildMiddleware, MiddlewareStack } from '@smithy/types';
 import { AppError } from '../kernel/errors.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { S3Bucket } from './s3-bucket.ts';
-import { isRefusal, type S3Fault } from './s3-faults.ts';
+import { isRefusal, S3Fault } from './s3-faults.ts';
 import { MAX_PARTS } from './s3-parts.ts';
 import { createCutter, type Piece } from './s3-pieces.ts';
 
@@ -161,7 +161,7 @@ export function createPartSender(bucket: S3Bucket): PartSender {
 
 /** Whether the store said no, so that nothing was done. */
 export function isRefused(error: unknown): boolean {
-  return error instanceof AppError && isRefusal(error.cause as S3Fault);
+  return error instanceof AppError && error.cause instanceof S3Fault && isRefusal(error.cause);
 }
 
 /** Signs the hash that is known already, instead of having the SDK make it again. */

@@ -243,3 +243,32 @@ describe('a copy inside the bucket', () => {
     expect(kept()).toContain('house/.unsettled/files~l2');
   });
 });
+
+describe('a body that fails while parts are on their way', () => {
+  const mebibytes = async function* (count: number, end: () => void = () => undefined) {
+    for (let index = 0; index < count; index++) yield bytes(MIB, index);
+    end();
+  };
+  const failures = {
+    'that is too large': { body: () => mebibytes(11), maxBytes: 11 * MIB - 1, code: 'storage/too-large' },
+    'whose source refuses': {
+      body: () =>
+        mebibytes(11, () => {
+          throw storageProblems.create('full');
+        }),
+      maxBytes: 20 * MIB,
+      code: 'storage/full',
+    },
+  };
+  test.each(Object.entries(failures))('%s is refused as what it is, and nothing stays', async (_, failure) => {
+    const { objects } = open();
+    stub.fail('UploadPart', { kind: 'silence' }, 2);
+    const { body, maxBytes, code } = failure;
+    expect(await failureOf(objects.put('files/x', body(), { maxBytes }))).toMatchObject({ code });
+    expect(kept().filter((name) => !name.includes('.unsettled'))).toEqual([]);
+    // What is on its way may still arrive, so the mark is left to grow old, renewed by nobody.
+    stub.turnClock(2 * 3_600_000);
+    expect(await collect(open().objects.unsettled())).toEqual([]);
+    expect(kept()).toEqual([]);
+  });
+});
