@@ -92,7 +92,7 @@ export function createAdmission(options: AdmissionOptions): {
     for (const { objectKey } of objects) {
       try {
         // A commit may have failed after it took effect: then the row stands and its bytes must too.
-        const isKept = await fileStore.hasObject(database.read, objectKey);
+        const isKept = await fileStore.isNamed(database, objectKey);
         await (isKept ? store.settle(objectKey) : store.delete(objectKey));
       } catch (error) {
         log.error({ err: error, objectKey }, 'an object of a failed upload stays until the next start');

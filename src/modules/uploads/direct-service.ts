@@ -143,8 +143,8 @@ export function createDirectService(options: DirectServiceOptions) {
       if (objectKey !== record.objectKey) await discard(record.objectKey);
       return file;
     } catch (error) {
-      // Another machine may have been faster.
-      const other = await fileStore.find(database.read, id);
+      // Another machine may have been faster, or the answer to our own commit was lost. A read may not show it yet.
+      const other = (await fileStore.find(database.read, id)) ?? (await database.write((tx) => fileStore.find(tx, id)));
       if (objectKey !== record.objectKey && other?.objectKey !== objectKey) await discard(objectKey);
       if (other) return other;
       if (isRefusal(error)) await forget(record);

@@ -96,7 +96,7 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
     try {
       for await (const key of store.unsettled()) {
         if (isStopped) break;
-        const isKept = await fileStore.hasObject(database.read, key);
+        const isKept = await fileStore.isNamed(database, key);
         await (isKept ? store.settle(key) : store.delete(key));
         log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
       }

@@ -1,6 +1,6 @@
 import { and, asc, count, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import { doomedObjects, files, fileVariants } from '../../db/schema/uploads.ts';
-import type { Queries } from '../../ports/database.ts';
+import type { Database, Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
 
 /** A file as the database has it. */
@@ -82,6 +82,15 @@ export const fileStore = {
     if (file) return true;
     const isVariant = eq(fileVariants.objectKey, objectKey);
     return (await queries.select({ id: fileVariants.id }).from(fileVariants).where(isVariant).get()) !== undefined;
+  },
+
+  /**
+   * Whether a row names the object, or may do so yet; to be asked before its bytes are deleted. A read may be behind, and a commit
+   * whose answer was lost may land later: only the write lock says a "no" that stays true. Rejects when it cannot be had.
+   */
+  async isNamed(database: Pick<Database, 'read' | 'write'>, objectKey: string): Promise<boolean> {
+    if (await fileStore.hasObject(database.read, objectKey)) return true;
+    return database.write((tx) => fileStore.hasObject(tx, objectKey));
   },
 
   /** Objects to be deleted, by key, from above the key `after`. */

@@ -4,7 +4,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { GrowingObject, ResumableStore } from '../../ports/resumable-store.ts';
 import type { Quota } from './quota.ts';
 import { fileStore } from './store.ts';
-import { uploadRecords } from './tus-records.ts';
+import { type UploadRecord, uploadRecords } from './tus-records.ts';
 
 export interface UploadSweepOptions {
   readonly database: Database;
@@ -51,16 +51,17 @@ export function createUploadSweep({ database, resumable, clock, log, quota }: Up
   };
 
   const endUnnamed = async (objects: readonly GrowingObject[]): Promise<void> => {
-    const named = await uploadRecords.named(
-      database.read,
-      objects.map(({ handle }) => handle),
-    );
-    const records = new Map(named.map((record) => [record.handle, record]));
+    const handles = objects.map(({ handle }) => handle);
+    const read = recordsOf(await uploadRecords.named(database.read, handles));
+    const missing = handles.filter((handle) => !read.has(handle));
+    // What a read does not find may be there: it may be behind, or a commit whose answer was lost may land yet.
+    const now = missing.length > 0 ? await database.write((tx) => uploadRecords.named(tx, missing)) : [];
+    const records = new Map([...read, ...recordsOf(now)]);
     for (const { handle, key } of objects) {
       const record = records.get(handle);
       if (record && record.fileId === null) continue;
       // The record of a file's upload may be gone before its handle was settled.
-      await end(handle, record !== undefined || (await fileStore.hasObject(database.read, key)));
+      await end(handle, record !== undefined || (await fileStore.isNamed(database, key)));
     }
   };
 
@@ -83,4 +84,8 @@ export function createUploadSweep({ database, resumable, clock, log, quota }: Up
     searchedAt = clock.now();
     await searchOrphans(signal);
   };
+}
+
+function recordsOf(records: readonly UploadRecord[]): Map<string, UploadRecord> {
+  return new Map(records.map((record) => [record.handle, record]));
 }

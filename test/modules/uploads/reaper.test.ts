@@ -77,6 +77,25 @@ describe('the reaper', () => {
     expect([settled, deleted]).toEqual([[withRow[0]], ['files/none/1']]);
   });
 
+  test('asks the primary before it deletes what a read does not know', async () => {
+    await using uploads = await openUploads();
+    await using stale = await openUploads();
+    const { url } = await uploads.upload('alice', 'a', 'x');
+    const keys = await Array.fromAsync(uploads.store.list('files/'));
+    const store: ObjectStore = {
+      ...uploads.store,
+      async *unsettled() {
+        yield* keys;
+      },
+    };
+    const database = { ...uploads.database, read: stale.database.read };
+    const reaper = createReaper({ database, store, log: uploads.log, sweep: async () => undefined });
+    await reaper.recover();
+    await reaper.stop();
+    expect(keys).toHaveLength(1);
+    expect((await uploads.request('alice', 'GET', url)).status).toBe(200);
+  });
+
   test('settles the picture of a file that an earlier run left with a row', async () => {
     await using uploads = await openUploads();
     const { id } = await uploads.upload('alice', 'a', halves(16, 8));

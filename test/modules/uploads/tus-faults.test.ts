@@ -6,8 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resumableUploads } from '../../../src/db/schema/resumable-uploads.ts';
 import { quotaReservations } from '../../../src/db/schema/uploads.ts';
+import { diskResumableStore } from '../../../src/drivers/disk-resumable-store.ts';
 import { databaseProblems } from '../../../src/kernel/problems.ts';
 import { uploadProblems } from '../../../src/modules/uploads/problems.ts';
+import { createQuota } from '../../../src/modules/uploads/quota.ts';
+import { createUploadSweep } from '../../../src/modules/uploads/tus-sweep.ts';
 import type { Database } from '../../../src/ports/database.ts';
 import { bytes } from '../../contracts/object-store.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -37,7 +40,6 @@ const codeOf = async (response: Response) => ((await response.json()) as { code?
 const sha256 = (content: Uint8Array) => createHash('sha256').update(content).digest('hex');
 /** Waits until the store has so much of an upload, without asking anybody to stop. */
 const arrived = async (size: number): Promise<void> => {
-  const { diskResumableStore } = await import('../../../src/drivers/disk-resumable-store.ts');
   const store = diskResumableStore({ root: uploads.objectsRoot });
   await eventually(async () => (await store.size((await rows())[0]?.handle ?? '')) === size);
 };
@@ -472,6 +474,22 @@ describe('what must never happen', () => {
     expect(created.status).toBe(503);
     const [file] = await files();
     expect(await (await uploads.request('alice', 'GET', file?.url ?? '')).text()).toBe('helloworld');
+  });
+
+  test('bytes are swept because a replica does not know of them yet', async () => {
+    let now = Date.now();
+    await using behind = await openUploads();
+    await open({ clock: { now: () => now } });
+    const path = await alice.create(10);
+    await alice.patch(path, 0, 'hello');
+    const quota = createQuota(0, { now: () => now });
+    const resumable = diskResumableStore({ root: uploads.objectsRoot });
+    const clock = { now: () => now };
+    now += 3 * 3_600_000;
+    const database = { ...uploads.database, read: behind.database.read };
+    const sweep = createUploadSweep({ database, resumable, clock, log: uploads.log, quota });
+    await sweep(new AbortController().signal);
+    expect(await alice.head(path)).toEqual([200, 5]);
   });
 
   test('an upload is taken for lost because a replica is behind', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
+import { files } from '../../../src/db/schema/uploads.ts';
 import { databaseProblems, storageProblems } from '../../../src/kernel/problems.ts';
 import type { Database } from '../../../src/ports/database.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
@@ -233,11 +234,13 @@ const failing = {
       write: (work) =>
         database
           .write(async (tx) => {
-            if (when === 'before') throw error;
-            return work(tx);
+            const result = await work(tx);
+            if (when === 'before' && (await tx.$count(files)) > 0) throw error;
+            return result;
           })
-          .then(() => {
-            throw error;
+          .then((result) => {
+            if (when === 'after') throw error;
+            return result;
           }),
     }),
 };
@@ -270,6 +273,56 @@ describe('when something breaks in between', () => {
     };
     expect(await (await uploads.request('alice', 'GET', items[0]?.url as string)).text()).toBe('kept');
     expect(await uploads.filesOnDisk()).toHaveLength(1);
+  });
+
+  test.each([
+    ['POST', '/api/files'],
+    ['PUT', '/api/files/by-name/x'],
+  ])(
+    '%s: a commit that lands after its answer was lost keeps its bytes, though reads are behind',
+    async (method, path) => {
+      await using stale = await openUploads();
+      let isLost = false;
+      await open({
+        wrapDatabase: (database) => ({
+          ...database,
+          get read() {
+            return isLost ? stale.database.read : database.read;
+          },
+          async write(work) {
+            const result = await database.write(work);
+            if (isLost || (await database.read.$count(files)) === 0) return result;
+            isLost = true;
+            throw databaseProblems.create('unknown-outcome');
+          },
+        }),
+      });
+      expect((await uploads.request('alice', method, path, { body: formOf(['a', 10]) })).status).toBe(503);
+      isLost = false;
+      const { items } = (await (await uploads.request('alice', 'GET', '/api/files')).json()) as {
+        items: { url: string }[];
+      };
+      expect((await uploads.request('alice', 'GET', items[0]?.url as string)).status).toBe(200);
+    },
+  );
+
+  test('bytes stay for a later look while nobody can say whether a row names them', async () => {
+    let isAway = false;
+    await open({
+      wrapDatabase: (database) => ({
+        ...database,
+        read: database.read,
+        write: (work) =>
+          database.write(async (tx) => {
+            const result = await work(tx);
+            isAway ||= (await tx.$count(files)) > 0;
+            if (isAway) throw databaseProblems.create('unavailable');
+            return result;
+          }),
+      }),
+    });
+    expect((await uploads.request('alice', 'PUT', '/api/files/by-name/x', { body: 'kept' })).status).toBe(503);
+    expect(await uploads.filesOnDisk()).not.toEqual([]);
   });
 
   test('an account that is deleted during its upload is no longer signed in', async () => {
