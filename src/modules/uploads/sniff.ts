@@ -60,12 +60,44 @@ function hasBinaryByte(bytes: Uint8Array): boolean {
 }
 
 function typeOfText(text: string): string {
-  const markup = text.replace(/^(?:\s+|<!--[\s\S]*?-->)+/, '');
+  const markup = text.slice(rootAt(text, false));
   const isXml = /^<\?xml\b/i.test(markup);
-  const root = isXml
-    ? markup.replace(/^(?:\s+|<\?[\s\S]*?\?>|<!--[\s\S]*?-->|<!doctype[^[>]*(?:\[[\s\S]*?\])?[^>]*>)+/i, '')
-    : markup;
+  const root = isXml ? markup.slice(rootAt(markup, true)) : markup;
   if (/^<(?:!doctype svg|(?:[\w-]+:)?svg)\b/i.test(root)) return 'image/svg+xml';
   if (isXml) return /^<(?:[\w-]+:)?html\b/i.test(root) ? 'application/xhtml+xml' : 'application/xml';
   return HTML.test(markup) ? 'text/html' : TEXT;
+}
+
+/**
+ * Where the text goes on behind white space and comments and, in XML, behind instructions and the document type (XML 1.0 §2.8).
+ * What has no end is not skipped. The work grows with the text alone, whatever is in it.
+ */
+function rootAt(text: string, isXml: boolean): number {
+  const space = /\s*/y;
+  for (let at = 0; ; ) {
+    space.lastIndex = at;
+    space.test(text);
+    const start = space.lastIndex;
+    let end = -1;
+    if (text.startsWith('<!--', start)) end = behind(text, '-->', start + 4);
+    else if (isXml && text.startsWith('<?', start)) end = behind(text, '?>', start + 2);
+    else if (isXml && /^<!doctype$/i.test(text.slice(start, start + 9))) end = behindDoctype(text, start + 9);
+    if (end === -1) return start;
+    at = end;
+  }
+}
+
+function behindDoctype(text: string, from: number): number {
+  const inner = /[[>]/g;
+  inner.lastIndex = from;
+  const found = inner.exec(text);
+  if (!found) return -1;
+  if (found[0] === '>') return inner.lastIndex;
+  const subsetEnd = behind(text, ']', inner.lastIndex);
+  return subsetEnd === -1 ? -1 : behind(text, '>', subsetEnd);
+}
+
+function behind(text: string, mark: string, from: number): number {
+  const at = text.indexOf(mark, from);
+  return at === -1 ? -1 : at + mark.length;
 }
