@@ -8,6 +8,7 @@ import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { streamWriter } from './disk-stream.ts';
 import { atDisk, directorySync, isErrno, syncNow } from './disk-write.ts';
+import { gatheredBytes } from './gathered-bytes.ts';
 import { hashThread } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 
@@ -78,7 +79,7 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
       try {
         const { head, isWhole } = await takeHead(source);
         if (isWhole) {
-          const bytes = Buffer.concat(head);
+          const bytes = head[0];
           await writeFile(staged, bytes, { flag: 'wx' }).catch((error: unknown) => {
             isStaged = !isErrno(error, 'EEXIST');
             return failUnlessNew(error);
@@ -181,14 +182,15 @@ async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): Asyn
 
 /** Reads until the body is over or no longer small. */
 async function takeHead(source: AsyncGenerator<Uint8Array>) {
-  const head: Uint8Array[] = [];
-  for (let size = 0; size <= SMALL_BYTES; ) {
+  const small = gatheredBytes();
+  for (;;) {
     const next = await source.next();
-    if (next.done) return { head, isWhole: true };
-    head.push(next.value);
-    size += next.value.length;
+    if (next.done) return { head: [small.bytes()] as const, isWhole: true };
+    if (small.size + next.value.length > SMALL_BYTES) {
+      return { head: [small.bytes(), next.value] as const, isWhole: false };
+    }
+    small.add(next.value);
   }
-  return { head, isWhole: false };
 }
 
 /** A key is put once: meeting its file already there is a bug of the caller, not a fault of the disk. */

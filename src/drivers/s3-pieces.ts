@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import { bufferPool } from './buffer-pool.ts';
 import { atDisk } from './disk-write.ts';
+import { type GatheredBytes, gatheredBytes } from './gathered-bytes.ts';
 
 /** Every part but the last has exactly so many bytes, as R2 wants it; no store takes smaller ones. */
 export const PART_BYTES = 5 * 2 ** 20;
-/** A body up to this size is kept as it came. */
+/** A body up to this size takes no buffer of a part. */
 const SMALL_BYTES = 512 * 1024;
 /** Buffers that may be waiting for slow clients to fill them; further bodies are gathered in temporary files. */
 const FILLING = 12;
@@ -75,14 +76,14 @@ export function createCutter(): (body: AsyncIterable<Uint8Array>) => AsyncGenera
   };
 
   return async function* cut(body) {
-    let small: Uint8Array[] | null = [];
+    let small: GatheredBytes | null = gatheredBytes();
     let space: Space | null = null;
     let size = 0;
     let hash = new Bun.CryptoHasher('sha256');
     /** Ends the piece that is being gathered. */
     const close = (isLast: boolean): Piece => {
       const own = space;
-      const chunks = small;
+      const whole = small?.bytes();
       const piece = { size, sha256: hash.digest('hex'), isLast };
       space = null;
       size = 0;
@@ -90,7 +91,7 @@ export function createCutter(): (body: AsyncIterable<Uint8Array>) => AsyncGenera
       let isReleased = false;
       return {
         ...piece,
-        load: (signal) => (own ? own.load(piece.size, signal) : Promise.resolve(Buffer.concat(chunks ?? []))),
+        load: (signal) => (own ? own.load(piece.size, signal) : Promise.resolve(whole ?? Buffer.alloc(0))),
         release() {
           if (!isReleased) own?.release();
           isReleased = true;
@@ -112,7 +113,7 @@ export function createCutter(): (body: AsyncIterable<Uint8Array>) => AsyncGenera
     try {
       for await (const chunk of body) {
         if (small && size + chunk.length <= SMALL_BYTES) {
-          small.push(chunk);
+          small.add(chunk);
           size += chunk.length;
           continue;
         }
@@ -120,11 +121,11 @@ export function createCutter(): (body: AsyncIterable<Uint8Array>) => AsyncGenera
           const earlier = small;
           small = null;
           size = 0;
-          for (const each of earlier) yield* gather(each);
+          yield* gather(earlier.bytes());
         }
         yield* gather(chunk);
       }
-      for (const chunk of small ?? []) hash.update(chunk);
+      if (small) hash.update(small.bytes());
       yield close(true);
     } finally {
       // TypeScript does not see what the inner functions assign.

@@ -33,6 +33,19 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
       expect(Buffer.compare(await read(found), whole)).toBe(0);
     });
 
+    test('holds on to none of the tiny chunks that a body may come in', async () => {
+      const whole = bytes(10_000);
+      async function* trickle() {
+        const chunk = Buffer.alloc(1);
+        for (const byte of whole) {
+          chunk[0] = byte;
+          yield chunk;
+        }
+      }
+      expect((await store.put('files/trickle', trickle())).sha256).toBe(sha256(whole));
+      expect(Buffer.compare(await read(await store.get('files/trickle')), whole)).toBe(0);
+    });
+
     test('keeps an empty object', async () => {
       expect(await store.put('files/empty', from([]))).toEqual({
         key: 'files/empty',
