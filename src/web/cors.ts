@@ -12,6 +12,7 @@ export interface Cors {
 
 const EXPOSED = [
   'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, ETag, Content-Disposition, Location',
+  'Accept-Ranges, Content-Range',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length',
   'Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Expires, Upload-File-Id',
 ].join(', ');
