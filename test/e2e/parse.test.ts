@@ -107,6 +107,36 @@ describe('the parse server', () => {
     expect(empty.json['code']).toBe('parse/no-source');
   });
 
+  test('holds no more bodies than it has room for', async () => {
+    const { hostname, port } = new URL(server.url);
+    const open = () =>
+      new Promise<{ end(): void; readonly said: Promise<string> }>((opened) => {
+        const said = Promise.withResolvers<string>();
+        Bun.connect({
+          hostname,
+          port: Number(port),
+          socket: {
+            open(socket) {
+              // A body that is announced, and comes slowly.
+              socket.write(
+                `POST /api/parse/html HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n{`,
+              );
+              opened({ end: () => socket.end(), said: said.promise });
+            },
+            data: (_, data) => said.resolve(data.toString()),
+            close: () => said.resolve(''),
+          },
+        });
+      });
+    const slow = await Promise.all(Array.from({ length: 6 }, open));
+    expect(await Promise.race(slow.map(({ said }) => said))).toStartWith('HTTP/1.1 503');
+    for (const { end } of slow) end();
+    let answer = await call('POST', '/api/parse/html', { token, json: { source: 'again' }, may5xx: true });
+    while (answer.status === 503)
+      answer = await call('POST', '/api/parse/html', { token, json: { source: 'again' }, may5xx: true });
+    expect(answer.status).toBe(200);
+  });
+
   test('lives on when a source kills a parser, remembers it, and stops those who kill one after the other', async () => {
     // Brackets that no scan counts: a chain of arrows makes the parser call itself for each.
     const killer = (name: string) => ({ source: `${name}=${'()=>'.repeat(100_000)}1`, view: 'ast', syntax: 'js' });

@@ -1,3 +1,4 @@
+import { createAllowance } from '../../kernel/allowance.ts';
 import { LruMap } from '../../kernel/lru.ts';
 import type { CacheSpace } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -14,7 +15,6 @@ import { cacheKeyOf } from './http-key.ts';
 import { httpCacheProblems } from './http-problems.ts';
 import { judgeRequest, wantsStoredOnly } from './http-request.ts';
 import { judgeReuse } from './http-reuse.ts';
-import { createAllowance } from './http-shared-body.ts';
 import { type Forward, type Handling, setCacheStatus } from './http-status.ts';
 import { createHttpStore, type Found, type HttpStore } from './http-store.ts';
 import { variantOf } from './http-vary.ts';

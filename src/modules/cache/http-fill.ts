@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Allowance } from '../../kernel/allowance.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { FetchOrigin, HttpCacheRule } from '../../ports/http-cache.ts';
 import type { AnswerMeta, HttpEntry } from './http-entry.ts';
@@ -6,7 +7,7 @@ import { initialAge } from './http-freshness.ts';
 import { mergeNotModified, TAG_FIELDS, toStoredHeaders } from './http-headers.ts';
 import { toFill } from './http-request.ts';
 import { judgeReuse, mayStandIn } from './http-reuse.ts';
-import { type Allowance, type SharedBody, shareBody } from './http-shared-body.ts';
+import { type SharedBody, shareBody } from './http-shared-body.ts';
 import type { HttpStore } from './http-store.ts';
 import { judgeStoring, mayShareAuthorized } from './http-storing.ts';
 import { cacheControlOf } from './http-targeted-control.ts';

@@ -1,3 +1,5 @@
+import type { Allowance } from '../../kernel/allowance.ts';
+
 /**
  * Content that several read while it comes: the one who asked first from its first byte, others from their own first byte, and the
  * store when it is whole.
@@ -13,27 +15,6 @@ export interface SharedBody {
   open(): ReadableStream<Uint8Array>;
   /** Nobody will read what is not kept. */
   leave(): void;
-}
-
-/** Memory that all contents on their way may take together. */
-export interface Allowance {
-  /** @returns whether there was so much left. */
-  take(bytes: number): boolean;
-  give(bytes: number): void;
-}
-
-export function createAllowance(maxBytes: number): Allowance {
-  let used = 0;
-  return {
-    take(bytes) {
-      if (used + bytes > maxBytes) return false;
-      used += bytes;
-      return true;
-    },
-    give(bytes) {
-      used -= bytes;
-    },
-  };
 }
 
 export interface SharedBodyOptions {

@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia';
+import { type Allowance, createAllowance } from '../../kernel/allowance.ts';
 import { AppError } from '../../kernel/errors.ts';
-import { requestProblems } from '../../kernel/problems.ts';
+import { requestProblems, serverProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
 import { jsonResponse, multipartBody, problemResponse, rawBody } from '../../web/schemas.ts';
@@ -16,22 +17,27 @@ const SUMMARIES: Readonly<Record<Language, string>> = {
   js: 'Look at JavaScript or TypeScript',
 };
 const SOURCE_TYPES: Readonly<Record<Language, string>> = { html: 'text/html', css: 'text/css', js: 'text/javascript' };
+/** So many bodies of the largest size may be in memory at once, or more smaller ones. */
+const BODIES_AT_ONCE = 4;
 /** What a form, or JSON, may be larger than the source in it. */
 const WRAPPING_BYTES = 64 * 1024;
 
 /** The parsers, for those who are signed in. */
 export function parseRoutes(service: ParseService, maxBytes: number) {
+  const room = createAllowance(BODIES_AT_ONCE * largestBody(maxBytes));
   const app = new Elysia({ name: 'parse', prefix: '/api/parse' }).use(guard);
   for (const language of LANGUAGES) {
     app.post(
       `/${language}`,
       async ({ request, query, caller }) => {
-        const body = {
-          bytes: await readBytes(request, maxBytes),
-          contentType: request.headers.get('content-type'),
-          query: query as Record<string, string>,
-        };
-        return toResponse(await service.readSent(language, body, caller), contextOf(request).startedAt);
+        const contentType = request.headers.get('content-type');
+        const share = takeShare(request, maxBytes, room);
+        try {
+          const body = { bytes: await readBytes(request, share), contentType, query: query as Record<string, string> };
+          return toResponse(await service.readSent(language, body, caller), contextOf(request).startedAt);
+        } finally {
+          room.give(share);
+        }
       },
       {
         signedIn: true,
@@ -64,19 +70,35 @@ export function parseRoutes(service: ParseService, maxBytes: number) {
   return app;
 }
 
-/** The whole body, no further than what a source of the largest size takes. */
-async function readBytes(request: Request, maxSourceBytes: number): Promise<Uint8Array> {
+/** Escapes make JSON longer than what it says. */
+function largestBody(maxSourceBytes: number): number {
+  return 2 * maxSourceBytes + WRAPPING_BYTES;
+}
+
+/**
+ * Room for the body, as long as it is in memory: what is declared, else all that it may have.
+ * @returns bytes. @throws `parse/too-large`, `server/busy` when too many bodies are here already.
+ */
+function takeShare(request: Request, maxSourceBytes: number, room: Allowance): number {
   const isWrapped = /^(application\/json|multipart\/form-data)$/.test(mediaType(request.headers.get('content-type')));
-  // Escapes make JSON longer than what it says.
-  const maxBytes = isWrapped ? 2 * maxSourceBytes + WRAPPING_BYTES : maxSourceBytes;
+  const maxBytes = isWrapped ? largestBody(maxSourceBytes) : maxSourceBytes;
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge();
+  const share = declared === null ? maxBytes : Number(declared);
+  if (!room.take(share)) {
+    throw serverProblems.create('busy', { retryAfterSeconds: 1, headers: { connection: 'close' } });
+  }
+  return share;
+}
+
+/** The whole body, no further than its share. */
+async function readBytes(request: Request, share: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
     for await (const chunk of (request.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
       size += chunk.byteLength;
-      if (size > maxBytes) throw tooLarge();
+      if (size > share) throw tooLarge();
       chunks.push(chunk);
     }
   } catch (error) {
