@@ -1,11 +1,4 @@
-import {
-  type CompletedPart,
-  CopyObjectCommand,
-  GetObjectCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-  UploadPartCopyCommand,
-} from '@aws-sdk/client-s3';
+import { CopyObjectCommand, GetObjectCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { storageProblems } from '../kernel/problems.ts';
 import type { DirectAccess } from '../ports/direct-access.ts';
@@ -15,56 +8,18 @@ import { isMissing, type S3Fault } from './s3-faults.ts';
 import type { S3Marks } from './s3-marks.ts';
 import type { S3Parts } from './s3-parts.ts';
 
-/** What one copy may carry; larger objects are copied in parts. */
-const COPY_MAX_BYTES = 5 * 2 ** 30;
-const COPY_PART_BYTES = 2 ** 30;
-
 export interface S3DirectAccessTools {
   readonly bucket: S3Bucket;
   readonly parts: S3Parts;
   readonly marks: S3Marks;
 }
 
-/** Replace the sizes of S3, for stores that have others. */
-export interface CopySizes {
-  readonly copyMaxBytes?: number;
-  readonly copyPartBytes?: number;
-}
-
 /** Presigned URLs (AWS SigV4 in the query) and copies inside the bucket. */
-export function s3DirectAccess(
-  { bucket, parts, marks }: S3DirectAccessTools,
-  { copyMaxBytes = COPY_MAX_BYTES, copyPartBytes = COPY_PART_BYTES }: CopySizes,
-): DirectAccess {
+export function s3DirectAccess({ bucket, parts, marks }: S3DirectAccessTools): DirectAccess {
   const { client, name: Bucket } = bucket;
   const at = (key: string) => {
     assertKey(key);
     return { Bucket, Key: bucket.toName(key) };
-  };
-
-  const copyInParts = async (CopySource: string, to: string, size: number): Promise<void> => {
-    const uploadId = await parts.create(to);
-    try {
-      const done: CompletedPart[] = [];
-      for (let first = 0; first < size; first += copyPartBytes) {
-        const last = Math.min(first + copyPartBytes, size) - 1;
-        const PartNumber = done.length + 1;
-        const range = `bytes=${first}-${last}`;
-        const command = new UploadPartCopyCommand({
-          ...at(to),
-          CopySource,
-          CopySourceRange: range,
-          UploadId: uploadId,
-          PartNumber,
-        });
-        const { CopyPartResult } = await bucket.ask(client.send(command));
-        done.push({ PartNumber, ...(CopyPartResult?.ETag ? { ETag: CopyPartResult.ETag } : {}) });
-      }
-      if (!(await parts.complete(to, uploadId, done, size))) throw storageProblems.create('unavailable');
-    } catch (error) {
-      await parts.abort(to, uploadId).catch(() => undefined);
-      throw error;
-    }
   };
 
   return {
@@ -111,14 +66,13 @@ export function s3DirectAccess(
     sweepParts: (prefix, olderThanMs) =>
       parts.abortWhere(prefix, (_key, openedAt) => bucket.now() - openedAt >= olderThanMs),
 
+    sizeOf: (key) => parts.sizeOf(at(key) && key),
+
     async copy(from, to) {
-      const size = await parts.sizeOf(at(from) && from);
-      if (size === null) return null;
-      const CopySource = encodeURI(`${Bucket}/${bucket.toName(from)}`);
+      const CopySource = encodeURI(`${Bucket}/${at(from).Key}`);
       await marks.set(to);
       try {
-        if (size > copyMaxBytes) await copyInParts(CopySource, to, size);
-        else await bucket.ask(client.send(new CopyObjectCommand({ ...at(to), CopySource })), isMissing);
+        await bucket.ask(client.send(new CopyObjectCommand({ ...at(to), CopySource })), isMissing);
         const copied = await parts.sizeOf(to);
         if (copied === null) throw storageProblems.create('unavailable');
         return { size: copied };

@@ -3,7 +3,7 @@ import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { assertKey } from './object-key.ts';
 import type { S3Bucket } from './s3-bucket.ts';
-import { type CopySizes, s3DirectAccess } from './s3-direct-access.ts';
+import { s3DirectAccess } from './s3-direct-access.ts';
 import { type DownloadTimes, s3Download } from './s3-download.ts';
 import { GROWING } from './s3-growth.ts';
 import { MARKS, type MarkTimes, s3Marks } from './s3-marks.ts';
@@ -11,7 +11,7 @@ import type { PartSender } from './s3-part-sender.ts';
 import type { S3Parts } from './s3-parts.ts';
 import { s3Put } from './s3-put.ts';
 
-export type S3ObjectStoreOptions = MarkTimes & DownloadTimes & CopySizes;
+export type S3ObjectStoreOptions = MarkTimes & DownloadTimes;
 
 export interface S3Tools {
   readonly bucket: S3Bucket;
@@ -107,6 +107,6 @@ export function s3ObjectStore(tools: S3Tools, options: S3ObjectStoreOptions): Ob
       probedAt = performance.now();
     },
 
-    direct: s3DirectAccess({ bucket, parts, marks }, options),
+    direct: s3DirectAccess({ bucket, parts, marks }),
   };
 }

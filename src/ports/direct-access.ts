@@ -20,9 +20,11 @@ export interface DirectAccess {
   abortParts(key: string, uploadId: string): Promise<void>;
   /** Gives up the uploads in parts that were opened so long ago, for keys that start with the prefix. */
   sweepParts(prefix: string, olderThanMs: number): Promise<void>;
+  /** Size of an object in bytes; `null` when there is none. */
+  sizeOf(key: string): Promise<number | null>;
   /**
-   * Makes an object of another, inside the store. Like one that was put it is durable and unsettled. `null` when there is no
-   * such source.
+   * Makes an object of another of at most 5 GiB, inside the store. Like one that was put it is durable and unsettled. `null` when
+   * there is no such source.
    */
   copy(from: string, to: string): Promise<{ readonly size: number } | null>;
 }

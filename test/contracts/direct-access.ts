@@ -92,6 +92,7 @@ export function directAccessContract(name: string, open: () => Promise<DirectAcc
       const content = bytes(6 * MiB, 4);
       await store.put('files/from', from([content]));
       await store.settle('files/from');
+      expect([await direct.sizeOf('files/from'), await direct.sizeOf('files/never')]).toEqual([content.length, null]);
       expect(await direct.copy('files/from', 'files/to')).toEqual({ size: content.length });
       await store.settle('files/to');
       expect(Buffer.compare(await read('files/to'), content)).toBe(0);

@@ -230,20 +230,6 @@ test('many slow bodies at once are gathered in files, so that memory is bounded 
   expect(Buffer.compare(await readWhole(objects, 'files/slow/39'), expected)).toBe(0);
 });
 
-describe('a copy inside the bucket', () => {
-  test('is made in one request, or in parts when the object is large', async () => {
-    const { objects } = open({ answerMs: 20_000, copyMaxBytes: 10 * MIB, copyPartBytes: 8 * MIB });
-    await objects.put('files/large', from([LARGE]));
-    await objects.put('files/small', from([bytes(10)]));
-    expect(await objects.direct?.copy('files/large', 'files/l2')).toEqual({ size: LARGE.length });
-    expect(await objects.direct?.copy('files/small', 'files/s2')).toEqual({ size: 10 });
-    expect(await objects.direct?.copy('files/none', 'files/n2')).toBeNull();
-    expect(Buffer.compare(await readWhole(objects, 'files/l2'), LARGE)).toBe(0);
-    expect(stub.requests.filter((name) => name === 'UploadPartCopy')).toHaveLength(3);
-    expect(kept()).toContain('house/.unsettled/files~l2');
-  });
-});
-
 describe('a body that fails while parts are on their way', () => {
   const mebibytes = async function* (count: number, end: () => void = () => undefined) {
     for (let index = 0; index < count; index++) yield bytes(MIB, index);

@@ -95,7 +95,7 @@ describe('the bucket takes nothing but what was announced', () => {
   });
 });
 
-test('a content with another hash is thrown away, and its quota is free again', async () => {
+test('a content with another hash is thrown away', async () => {
   const ticket = await begin({ name: 'a.bin', size: 300 * MIB, sha256: '0'.repeat(64) });
   expect((await begin({ name: 'b.bin', size: 300 * MIB })).json['code']).toBe('uploads/quota-exceeded');
   const small = await begin({ name: 'c.bin', size: 10, sha256: '0'.repeat(64) });

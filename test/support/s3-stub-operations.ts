@@ -28,7 +28,7 @@ export function operationOf({ method, headers, query, name }: StubRequest): stri
   }
   if (query.has('uploads')) return 'CreateMultipartUpload';
   if (query.has('uploadId')) {
-    if (method === 'PUT') return isCopy ? 'UploadPartCopy' : 'UploadPart';
+    if (method === 'PUT') return 'UploadPart';
     if (method === 'POST') return 'CompleteMultipartUpload';
     return method === 'DELETE' ? 'AbortMultipartUpload' : 'ListParts';
   }
@@ -51,19 +51,11 @@ export function perform(operation: string, request: StubRequest, store: StubObje
       const { etag } = store.put(name, body, headers.get('content-type') ?? 'binary/octet-stream');
       return { status: 200, headers: { etag } };
     }
-    case 'CopyObject':
-    case 'UploadPartCopy': {
+    case 'CopyObject': {
       const source = store.objects.get(nameOfSource(headers));
       if (!source) return refuse(404, 'NoSuchKey');
-      const range = readRange(headers.get('x-amz-copy-source-range'), source.size);
-      const content = readFileSync(source.path).subarray(range?.[0] ?? 0, (range?.[1] ?? source.size) + 1);
-      const etag =
-        operation === 'CopyObject'
-          ? store.put(name, content, source.type).etag
-          : store.putPart(uploadId, Number(query.get('partNumber')), content);
-      if (etag === null) return refuse(404, 'NoSuchUpload');
-      const tag = operation === 'CopyObject' ? 'CopyObjectResult' : 'CopyPartResult';
-      return { status: 200, ...xml(`<${tag}><ETag>${quoted(etag)}</ETag></${tag}>`) };
+      const { etag } = store.put(name, readFileSync(source.path), source.type);
+      return { status: 200, ...xml(`<CopyObjectResult><ETag>${quoted(etag)}</ETag></CopyObjectResult>`) };
     }
     case 'GetObject':
     case 'HeadObject':

@@ -26,8 +26,8 @@ export const directUploads = sqliteTable(
     partsId: text('parts_id'),
     /** How many parts there are; 0 when it is sent in one piece. */
     partCount: integer('part_count').notNull(),
-    /** Whether it became a file. */
-    isComplete: integer('is_complete', { mode: 'boolean' }).notNull(),
+    /** Whether nothing becomes of it any more: it is a file, or was refused. */
+    isOver: integer('is_complete', { mode: 'boolean' }).notNull(),
     createdAt: timestamp('created_at').notNull(),
     expiresAt: timestamp('expires_at').notNull(),
   },

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, lte } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, lte } from 'drizzle-orm';
 import { directUploads } from '../../db/schema/direct-uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 
@@ -16,12 +16,12 @@ export const directRecords = {
     await tx.insert(directUploads).values(record);
   },
 
-  /** Notes that it became a file. @returns whether it had not before. */
-  async complete(tx: Queries, id: string): Promise<boolean> {
-    const isWaiting = and(eq(directUploads.id, id), eq(directUploads.isComplete, false));
+  /** Notes that nothing becomes of it any more: it is a file, or was refused. @returns whether that is new. */
+  async end(tx: Queries, id: string): Promise<boolean> {
+    const isWaiting = and(eq(directUploads.id, id), eq(directUploads.isOver, false));
     const rows = await tx
       .update(directUploads)
-      .set({ isComplete: true })
+      .set({ isOver: true })
       .where(isWaiting)
       .returning({ id: directUploads.id });
     return rows.length > 0;
@@ -32,13 +32,20 @@ export const directRecords = {
     await tx.delete(directUploads).where(inArray(directUploads.id, [...ids]));
   },
 
-  /** Those that expired before a time, the oldest first. */
-  async expired(queries: Queries, beforeMs: number, limit: number): Promise<DirectRecord[]> {
+  /** Those that expired before a time, by id, from above the id `after`. */
+  async expired(queries: Queries, beforeMs: number, limit: number, after: string): Promise<DirectRecord[]> {
     return queries
       .select()
       .from(directUploads)
-      .where(lte(directUploads.expiresAt, beforeMs))
-      .orderBy(asc(directUploads.expiresAt))
+      .where(and(lte(directUploads.expiresAt, beforeMs), gt(directUploads.id, after)))
+      .orderBy(asc(directUploads.id))
       .limit(limit);
+  },
+
+  /** Those of the ids that are known. */
+  async named(queries: Queries, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const isMeant = inArray(directUploads.id, [...ids]);
+    const rows = await queries.select({ id: directUploads.id }).from(directUploads).where(isMeant);
+    return new Set(rows.map(({ id }) => id));
   },
 };

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../../ports/object-store.ts';
 import type { Admit, Visibility } from './admission.ts';
 import { forAccount } from './allowance.ts';
 import { type DirectRecord, directRecords } from './direct-records.ts';
+import { createDirectSweep, LATE_MS, PARTS_PLACE, PARTS_TTL_MS, WHOLE_PLACE } from './direct-sweep.ts';
 import { readFileName } from './file-name.ts';
 import { tapHead } from './incoming.ts';
 import { assertFits, type StoredContent, type UploadLimits } from './intake.ts';
@@ -53,12 +54,6 @@ const MIN_PART_BYTES = 16 * MiB;
 /** So many URLs are signed at most. */
 const MAX_PARTS = 1_000;
 const WHOLE_TTL_MS = 3_600_000;
-const PARTS_TTL_MS = 24 * 3_600_000;
-/** A request that began before its URL expired may end so much later. */
-const LATE_MS = 3_600_000;
-const BATCH = 100;
-const SEARCH_EVERY_MS = 3_600_000;
-const PLACE = 'direct/';
 const OPAQUE = 'application/octet-stream';
 
 /**
@@ -66,9 +61,9 @@ const OPAQUE = 'application/octet-stream';
  * right, their type is found from the content and the admission hook lets them in.
  */
 export function createDirectService(options: DirectServiceOptions) {
-  const { database, store, clock, log, limits, quota, admit, onDoomed } = options;
+  const { database, store, clock, log, limits, quota, admit } = options;
+  const { forget, discard, sweep } = createDirectSweep(options);
 
-  let searchedAt = Number.NEGATIVE_INFINITY;
   const completing = new Map<string, Promise<FileRecord>>();
 
   const access = (): DirectAccess => {
@@ -76,13 +71,12 @@ export function createDirectService(options: DirectServiceOptions) {
     return store.direct;
   };
 
-  const forget = async ({ id, objectKey, partsId }: DirectRecord): Promise<void> => {
-    if (partsId !== null) await access().abortParts(objectKey, partsId);
-    await database.write(async (tx) => {
-      await quota.release(tx, id);
-      await directRecords.remove(tx, [id]);
-    });
-    onDoomed();
+  /** Ends what was refused. The URL of a whole upload may bring bytes again: its row and room are held until it cannot. */
+  const refuse = async (record: DirectRecord): Promise<void> => {
+    if (record.partsId !== null) await forget(record);
+    else await database.write((tx) => directRecords.end(tx, record.id));
+    // No machine makes a file of it from here on; one may have done so just before.
+    if (!(await fileStore.isNamed(database, record.objectKey))) await discard(record.objectKey);
   };
 
   /** The object that will be the file's, out of reach of the URLs that were given away; `null` when it is not there yet. */
@@ -90,25 +84,34 @@ export function createDirectService(options: DirectServiceOptions) {
     const { id, objectKey, partsId, partCount } = record;
     // The URLs of parts die when the object is made. That of a whole upload lives on, so what it wrote is copied away.
     if (partsId !== null) return (await access().completeParts(objectKey, partsId, partCount)) ? objectKey : null;
+    const size = await access().sizeOf(objectKey);
+    if (size === null) return null;
+    if (size !== record.size) {
+      await refuse(record);
+      throw uploadProblems.create('size-mismatch');
+    }
     const key = `files/${id}/${randomToken(12)}`;
     return (await access().copy(objectKey, key)) ? key : null;
   };
 
-  /** Reads the object once, to see what it really is. */
-  const examine = async (objectKey: string): Promise<StoredContent> => {
+  /** Reads the object once, to see what it really is; one of another size is not read. */
+  const examine = async (objectKey: string, size: number): Promise<StoredContent> => {
     const object = await store.get(objectKey);
     if (!object) throw storageProblems.create('unavailable');
+    if (object.size !== size) {
+      await (object.body instanceof Blob ? null : object.body.cancel());
+      throw uploadProblems.create('size-mismatch');
+    }
     const source = object.body instanceof Blob ? object.body.stream() : object.body;
     const { body, head } = tapHead(source as unknown as AsyncIterable<Uint8Array>, SNIFF_BYTES);
     const hash = createHash('sha256');
     for await (const chunk of body) hash.update(chunk);
-    return { objectKey, size: object.size, sha256: hash.digest('hex'), type: await sniffType(head()) };
+    return { objectKey, size, sha256: hash.digest('hex'), type: await sniffType(head()) };
   };
 
   const becomeFile = async (record: DirectRecord, objectKey: string): Promise<FileRecord> => {
-    const { id, name, ownerId, visibility } = record;
-    const content = await examine(objectKey);
-    if (content.size !== record.size) throw uploadProblems.create('size-mismatch');
+    const { id, name, ownerId, size, visibility, partsId, expiresAt } = record;
+    const content = await examine(objectKey, size);
     if (record.sha256 !== null && record.sha256 !== content.sha256) throw uploadProblems.create('hash-mismatch');
     const [admitted] = await admit({
       ownerId,
@@ -117,24 +120,21 @@ export function createDirectService(options: DirectServiceOptions) {
       reservationId: id,
       keepsBytes: true,
       async alongside(tx) {
-        if (!(await directRecords.complete(tx, id))) throw uploadProblems.create('not-complete');
+        if (!(await directRecords.end(tx, id))) throw uploadProblems.create('not-complete');
+        if (partsId !== null) return;
+        // Until it is dead the URL may bring as many bytes again, beside the file.
+        await quota.hold(tx, { id, ownerId, bytes: size, ttlMs: expiresAt + LATE_MS - clock.now() });
       },
     });
     return admitted?.file as FileRecord;
   };
 
-  /** Deletes an object that is no longer needed. What stays is found by a sweep. */
-  const discard = (objectKey: string): Promise<void> =>
-    store.delete(objectKey).catch((error: unknown) => {
-      log.warn({ err: error, objectKey }, 'an object of a direct upload stays until it is swept');
-    });
-
   const completeOnce = async (ownerId: string, id: string): Promise<FileRecord> => {
     access();
     const record = await directRecords.find(database.read, ownerId, id);
-    const made = record?.isComplete ? await fileStore.find(database.read, id) : null;
+    const made = record?.isOver ? await fileStore.find(database.read, id) : null;
     if (made) return made;
-    if (!record || record.isComplete) throw uploadProblems.create('direct-not-found');
+    if (!record || record.isOver) throw uploadProblems.create('direct-not-found');
     if (clock.now() > record.expiresAt) throw uploadProblems.create('expired');
     const objectKey = await secure(record);
     if (objectKey === null) throw uploadProblems.create('not-complete');
@@ -147,7 +147,7 @@ export function createDirectService(options: DirectServiceOptions) {
       const other = (await fileStore.find(database.read, id)) ?? (await database.write((tx) => fileStore.find(tx, id)));
       if (objectKey !== record.objectKey && other?.objectKey !== objectKey) await discard(objectKey);
       if (other) return other;
-      if (isRefusal(error)) await forget(record);
+      if (isRefusal(error)) await refuse(record);
       throw error;
     }
   };
@@ -161,8 +161,8 @@ export function createDirectService(options: DirectServiceOptions) {
       const type = draft.type ?? OPAQUE;
       assertFits(size, limits, Number.POSITIVE_INFINITY);
       const id = uuidv7(clock.now());
-      const objectKey = `${PLACE}${id}/${randomToken(12)}`;
       const isWhole = size <= WHOLE_MAX_BYTES;
+      const objectKey = `${isWhole ? WHOLE_PLACE : PARTS_PLACE}${id}/${randomToken(12)}`;
       const partSize = Math.max(MIN_PART_BYTES, Math.ceil(size / MAX_PARTS / MiB) * MiB);
       const partCount = isWhole ? 0 : Math.ceil(size / partSize);
       const ttlMs = isWhole ? WHOLE_TTL_MS : PARTS_TTL_MS;
@@ -176,7 +176,7 @@ export function createDirectService(options: DirectServiceOptions) {
         sha256,
         visibility,
         objectKey,
-        isComplete: false,
+        isOver: false,
         createdAt,
         expiresAt,
       };
@@ -219,20 +219,7 @@ export function createDirectService(options: DirectServiceOptions) {
       return running;
     },
 
-    /** Forgets uploads whose URLs have expired, with all that was sent for them. */
-    async sweep(signal: AbortSignal): Promise<void> {
-      if (!store.direct) return;
-      if (clock.now() - searchedAt >= SEARCH_EVERY_MS) {
-        searchedAt = clock.now();
-        // Rows that went with their account leave uploads in parts behind that only the store knows of.
-        await store.direct.sweepParts(PLACE, PARTS_TTL_MS + LATE_MS);
-      }
-      while (!signal.aborted) {
-        const expired = await directRecords.expired(database.read, clock.now() - LATE_MS, BATCH);
-        for (const record of expired) await forget(record);
-        if (expired.length < BATCH) return;
-      }
-    },
+    sweep,
   };
 }
 

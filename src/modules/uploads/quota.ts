@@ -34,6 +34,8 @@ export interface Quota {
   reserve(tx: Queries, reservation: Reservation): Promise<void>;
   /** Holds as much of it as there is, and says how much that is; never less than was asked for when it fits. */
   reserveUpTo(tx: Queries, reservation: Reservation): Promise<number>;
+  /** Holds all of it even when that is more than there is: for bytes that nobody can keep from coming. */
+  hold(tx: Queries, reservation: Omit<Reservation, 'replaced'>): Promise<void>;
   /**
    * Ends a reservation in the transaction that adds the bytes. Throws `uploads/quota-exceeded` when they do not fit, which
    * happens only to those who reserved less, or nothing (`id` null), or came after it had expired.
@@ -86,6 +88,18 @@ export function createQuota(limitBytes: number, clock: Clock): Quota {
     return other ? 0 : replaced.size;
   };
 
+  const keep = async (
+    tx: Queries,
+    id: string,
+    ownerId: string,
+    held: Pick<typeof quotaReservations.$inferSelect, 'bytes' | 'replacedFileId' | 'expiresAt'>,
+  ): Promise<void> => {
+    await tx
+      .insert(quotaReservations)
+      .values({ id, ownerId, ...held })
+      .onConflictDoUpdate({ target: quotaReservations.id, set: held });
+  };
+
   const reserveUpTo = async (tx: Queries, reservation: Reservation): Promise<number> => {
     if (limitBytes === 0) return reservation.bytes;
     const { id, ownerId, bytes, ttlMs, replaced } = reservation;
@@ -96,10 +110,7 @@ export function createQuota(limitBytes: number, clock: Clock): Quota {
       replacedFileId: credit > 0 && replaced ? replaced.fileId : null,
       expiresAt: clock.now() + ttlMs,
     };
-    await tx
-      .insert(quotaReservations)
-      .values({ id, ownerId, ...held })
-      .onConflictDoUpdate({ target: quotaReservations.id, set: held });
+    await keep(tx, id, ownerId, held);
     return granted;
   };
 
@@ -111,6 +122,10 @@ export function createQuota(limitBytes: number, clock: Clock): Quota {
       const granted = await reserveUpTo(tx, reservation);
       // The throw undoes it together with the rest of the transaction.
       if (granted < reservation.bytes) throw uploadProblems.create('quota-exceeded');
+    },
+    async hold(tx, { id, ownerId, bytes, ttlMs }) {
+      if (limitBytes === 0) return;
+      await keep(tx, id, ownerId, { bytes, replacedFileId: null, expiresAt: clock.now() + ttlMs });
     },
     async settle(tx, ownerId, addedBytes, id) {
       if (limitBytes === 0) return;
