@@ -19,6 +19,9 @@ const PHP_DEFAULT_TYPE = /^text\/html\b/i;
 /** Headers that describe the file, which we know better than the script. */
 const OF_THE_FILE = new Set(['content-type', 'content-range', 'accept-ranges', 'etag', 'last-modified']);
 
+/** A script chose who gets the file, so it is nobody else's, whatever its name looks like, unless the script says more. */
+const FOR_THE_CALLER = { 'cache-control': 'private, no-cache' };
+
 /**
  * Sends the file that a script names instead of a body (`X-Accel-Redirect`: a path below the root, encoded as in a URL; `X-Sendfile`: one
  * below the root, or an absolute one inside it), with ranges and conditions. The child is free before the first byte is read.
@@ -54,7 +57,7 @@ export function createSendfile({ root, openFile, log }: SendfileOptions) {
       throw requestProblems.create('not-found');
     }
     const type = findHeader(answer, 'content-type');
-    const represented = representFile(found.name, found.file);
+    const represented = representFile(found.name, found.file, FOR_THE_CALLER);
     const isTyped = type !== null && !PHP_DEFAULT_TYPE.test(type);
     const response = await fileResponse(request, isTyped ? { ...represented, type } : represented);
     for (const [name, value] of toHeaders(answer.headers)) {
