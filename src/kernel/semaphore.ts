@@ -3,8 +3,11 @@
  */
 
 export interface Semaphore {
-  /** Runs `work` when a place is free; returns `null` at once when the queue is full. */
-  run<T>(work: () => Promise<T>): Promise<T> | null;
+  /**
+   * Runs `work` when a place is free; returns `null` at once when the queue is full, or has as many in it as `maxBefore` for those
+   * who are to leave room for others.
+   */
+  run<T>(work: () => Promise<T>, maxBefore?: number): Promise<T> | null;
   /** How many run and how many wait right now. */
   readonly load: { readonly running: number; readonly waiting: number };
 }
@@ -18,12 +21,12 @@ export function createSemaphore(places: number, maxWaiting: number): Semaphore {
     else running--;
   };
   return {
-    run(work) {
+    run(work, maxBefore = maxWaiting) {
       if (running < places) {
         running++;
         return settle(work, leave);
       }
-      if (queue.length >= maxWaiting) return null;
+      if (queue.length >= Math.min(maxBefore, maxWaiting)) return null;
       return new Promise<void>((resolve) => queue.push(resolve)).then(() => settle(work, leave));
     },
     get load() {

@@ -46,6 +46,17 @@ test('when the queue is full it says so at once, and takes more when it is not',
   expect(await Promise.all([waiting, later])).toEqual(['2', '3']);
 });
 
+test('who may wait behind fewer is turned away before the others', async () => {
+  const semaphore = createSemaphore(1, 2);
+  const jobs = Array.from({ length: 2 }, job);
+  const [first, second] = jobs.map(({ work }) => semaphore.run(work, 1));
+  expect(semaphore.run(async () => 'no place', 1)).toBeNull();
+  const third = semaphore.run(async () => 'a place');
+  expect(semaphore.run(async () => 'no place', 100)).toBeNull();
+  for (const { resolve } of jobs) resolve('');
+  expect(await Promise.all([first, second, third])).toEqual(['', '', 'a place']);
+});
+
 test('work that fails, at once or later, gives its place back', async () => {
   const semaphore = createSemaphore(1, 10);
   const failing = job();

@@ -73,7 +73,7 @@ export function contentRoutes({ service, links }: ContentOptions) {
     // It is for one look at the content, and has not been used for it.
     if (link?.isOnce) throw uploadProblems.create('invalid-link');
     const recipe = toRecipe(query, file.type, request.headers.get('accept'));
-    const picture = await service.variants.get(file, recipe);
+    const picture = await service.variants.get(file, recipe, contextOf(request).caller === null);
     return servePicture(asSent(request), file, picture, query.format === undefined, (range) =>
       service.variants.open(picture, range),
     );

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, notInArray, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm';
 import { files, fileVariants } from '../../db/schema/uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
@@ -16,6 +16,13 @@ const byRecipe = preparedQuery((queries) =>
     .prepare(),
 );
 
+/** How much is kept of one file's variants. */
+export interface VariantBounds {
+  readonly maxCount: number;
+  /** Bytes of all of them, by the bytes of the file. */
+  maxBytes(sourceBytes: number): number;
+}
+
 /** Queries about what is made from files. */
 export const variantStore = {
   async find(queries: Queries, fileId: string, recipe: string): Promise<VariantRecord | null> {
@@ -24,27 +31,36 @@ export const variantStore = {
 
   /**
    * Records a variant, unless another process was faster: then theirs is the answer. `null` when the content it was made from
-   * is no longer the file's. Of each file the newest `maxCount` are kept.
+   * is no longer the file's. Of each file the newest within the bounds are kept, this one in any case.
    */
   async insert(
     tx: Queries,
     variant: VariantRecord,
     sourceKey: string,
-    maxCount: number,
+    { maxCount, maxBytes }: VariantBounds,
   ): Promise<VariantRecord | null> {
-    const { fileId, recipe } = variant;
+    const { id, fileId, recipe } = variant;
     const isSource = and(eq(files.id, fileId), eq(files.objectKey, sourceKey));
-    if (!(await tx.select({ id: files.id }).from(files).where(isSource).get())) return null;
+    const source = await tx.select({ size: files.size }).from(files).where(isSource).get();
+    if (!source) return null;
     const existing = await variantStore.find(tx, fileId, recipe);
     if (existing) return existing;
     await tx.insert(fileVariants).values(variant);
-    const newest = tx
-      .select({ id: fileVariants.id })
+    const fromNewest = sql`(ORDER BY ${fileVariants.id} DESC)`;
+    const ranked = tx
+      .select({
+        id: fileVariants.id,
+        place: sql<number>`row_number() OVER ${fromNewest}`.as('place'),
+        bytes: sql<number>`sum(${fileVariants.size}) OVER ${fromNewest}`.as('bytes'),
+      })
       .from(fileVariants)
       .where(eq(fileVariants.fileId, fileId))
-      .orderBy(desc(fileVariants.id))
-      .limit(maxCount);
-    await tx.delete(fileVariants).where(and(eq(fileVariants.fileId, fileId), notInArray(fileVariants.id, newest)));
+      .as('ranked');
+    const beyond = tx
+      .select({ id: ranked.id })
+      .from(ranked)
+      .where(or(gt(ranked.place, maxCount), gt(ranked.bytes, maxBytes(source.size))));
+    await tx.delete(fileVariants).where(and(inArray(fileVariants.id, beyond), ne(fileVariants.id, id)));
     return variant;
   },
 

@@ -11,15 +11,17 @@ import { recipeKey } from './image-query.ts';
 import { uploadProblems } from './problems.ts';
 import { isPicture } from './sniff.ts';
 import type { FileRecord } from './store.ts';
-import { type VariantRecord, variantStore } from './variant-store.ts';
+import { type VariantBounds, type VariantRecord, variantStore } from './variant-store.ts';
 
 /** A source is held in memory as a whole. */
 const MAX_SOURCE_BYTES = 32 * 1024 * 1024;
 /** Sources that are held at once, and requests that wait for that. */
 const PLACES = 2;
 const MAX_WAITING = 64;
-/** Variants that are kept of one file; the oldest go. */
-const MAX_VARIANTS = 100;
+/** So many may wait before a stranger is turned away. */
+const MAX_BEFORE_STRANGERS = 32;
+/** What is kept of the variants of one file, since they count for nobody's quota; the oldest go. */
+const BOUNDS: VariantBounds = { maxCount: 100, maxBytes: (sourceBytes) => 4 * sourceBytes + 20_000_000 };
 /** Contents that are known to give no picture, and for how long that is believed. */
 const REMEMBERED_FAILURES = 1_000;
 const FAILURE_MS = 10 * 60_000;
@@ -42,9 +44,10 @@ type Failure = Exclude<ImageOutcome<never>['status'], 'done'>;
 export interface Variants {
   /**
    * The picture of a file by a recipe: made at the first wish, kept in the object store from then on. Throws
-   * `uploads/not-an-image`, `uploads/image-too-large`, and `server/busy` when too much is wished for at once.
+   * `uploads/not-an-image`, `uploads/image-too-large`, and `server/busy` when too much is wished for at once, which strangers are
+   * told earlier than those who are signed in.
    */
-  get(file: FileRecord, recipe: ImageRecipe): Promise<VariantRecord>;
+  get(file: FileRecord, recipe: ImageRecipe, isStranger: boolean): Promise<VariantRecord>;
   open(variant: VariantRecord, range?: ByteRange): Promise<ObjectBody['body']>;
   /** The ThumbHash of a content, empty when it has none. Throws when that cannot be said now. */
   thumbhash(source: Pick<FileRecord, 'objectKey' | 'size'>): Promise<string>;
@@ -61,18 +64,25 @@ export function createVariants(options: VariantsOptions): Variants {
   const workOn = <Result>(
     source: Pick<FileRecord, 'objectKey' | 'size'>,
     work: (bytes: Uint8Array) => Promise<ImageOutcome<Result>>,
+    maxBefore = MAX_WAITING,
   ): Promise<ImageOutcome<Result>> => {
     if (source.size > MAX_SOURCE_BYTES) return Promise.resolve({ status: 'too-many-pixels' });
     const done = places.run(async () => {
       const object = await store.get(source.objectKey);
       if (!object) throw storageProblems.create('unavailable');
       return work(new Uint8Array(await new Response(object.body).arrayBuffer()));
-    });
+    }, maxBefore);
     return done ?? Promise.reject(serverProblems.create('busy', { retryAfterSeconds: BUSY_SECONDS }));
   };
 
-  const make = async (file: FileRecord, recipe: ImageRecipe, key: string): Promise<VariantRecord> => {
-    const outcome = await workOn(file, (bytes) => images.render(bytes, recipe));
+  const make = async (
+    file: FileRecord,
+    recipe: ImageRecipe,
+    key: string,
+    isStranger: boolean,
+  ): Promise<VariantRecord> => {
+    const maxBefore = isStranger ? MAX_BEFORE_STRANGERS : MAX_WAITING;
+    const outcome = await workOn(file, (bytes) => images.render(bytes, recipe), maxBefore);
     if (outcome.status !== 'done') {
       const failure = outcome.status;
       failures.set(failureKey(file, key, failure), { failure, until: clock.now() + FAILURE_MS });
@@ -93,7 +103,7 @@ export function createVariants(options: VariantsOptions): Variants {
     };
     let kept: VariantRecord | null;
     try {
-      kept = await database.write((tx) => variantStore.insert(tx, made, file.objectKey, MAX_VARIANTS));
+      kept = await database.write((tx) => variantStore.insert(tx, made, file.objectKey, BOUNDS));
     } catch (error) {
       await abandon([made]);
       throw error;
@@ -109,7 +119,7 @@ export function createVariants(options: VariantsOptions): Variants {
   };
 
   return {
-    async get(file, recipe) {
+    async get(file, recipe, isStranger) {
       if (!isPicture(file.type)) throw uploadProblems.create('not-an-image');
       const key = recipeKey(recipe);
       const found = await variantStore.find(database.read, file.id, key);
@@ -119,7 +129,7 @@ export function createVariants(options: VariantsOptions): Variants {
       if (known && known.until > clock.now()) throw problemOf(known.failure);
       const running = underWay.get(flight);
       if (running) return running;
-      const making = make(file, recipe, key).finally(() => underWay.delete(flight));
+      const making = make(file, recipe, key, isStranger).finally(() => underWay.delete(flight));
       underWay.set(flight, making);
       return making;
     },

@@ -153,6 +153,25 @@ describe('the picture of a file', () => {
     await eventually(async () => (await objects()) === 101);
   }, 30_000);
 
+  test('is bounded in bytes for one file: the oldest go, the newest stays', async () => {
+    const MIB = 2 ** 20;
+    let bytes = 9 * MIB;
+    await open({
+      wrapImages: (images) => ({
+        ...images,
+        render: async () => ({ status: 'done', result: { bytes: new Uint8Array(bytes), width: 1, height: 1 } }),
+      }),
+    });
+    const { id } = await uploads.upload('alice', 'x', halves(8, 8));
+    for (const width of [16, 24, 32]) await picture(id, `?width=${width}&format=webp`);
+    expect((await variants()).map(({ recipe }) => recipe).filter((recipe) => recipe.includes('16'))).toEqual([]);
+    expect(await variants()).toHaveLength(2);
+    bytes = 30 * MIB;
+    expect((await picture(id, '?width=48&format=webp')).status).toBe(200);
+    expect((await variants()).map(({ size }) => size)).toEqual([bytes]);
+    await eventually(async () => (await objects()) === 2);
+  });
+
   test('is made again when its object was lost', async () => {
     await open();
     const { id } = await uploads.upload('alice', 'x', halves(8, 8));
@@ -237,6 +256,34 @@ describe('what gives no picture', () => {
     const statuses = (await Promise.all(wishes)).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(64);
     expect(new Set(statuses)).toEqual(new Set([200, 503]));
+  }, 30_000);
+
+  test('strangers leave places to those who are signed in', async () => {
+    const gate = Promise.withResolvers<void>();
+    await open({
+      wrapImages: (images) => ({
+        ...images,
+        async render(source, recipe) {
+          await gate.promise;
+          return images.render(source, recipe);
+        },
+      }),
+    });
+    const { id } = await uploads.upload('alice', 'x', halves(8, 8), { visibility: 'public' });
+    const wishes: Promise<Response>[] = [];
+    for (let quality = 5; quality <= 100; quality += 5) {
+      for (const width of [16, 24, 32, 48]) {
+        wishes.push(picture(id, `?width=${width}&quality=${quality}&format=webp`, {}, null));
+      }
+    }
+    expect((await Promise.race(wishes)).status).toBe(503);
+    const own = picture(id, '?width=64&format=jpeg');
+    // Whoever is turned away is so at once.
+    const late = await picture(id, '?width=80&format=jpeg', {}, null);
+    expect([late.status, await codeOf(late)]).toEqual([503, 'server/busy']);
+    gate.resolve();
+    expect((await own).status).toBe(200);
+    await Promise.all(wishes);
   }, 30_000);
 
   const queries = [
