@@ -66,7 +66,7 @@ import type { RequestContext } from './web/context.ts';
 import { createCors } from './web/cors.ts';
 import { contentProblems } from './web/file-response.ts';
 import { createGate } from './web/gate.ts';
-import { createHostCheck, misdirectedResponse } from './web/hosts.ts';
+import { createHostCheck, refusedResponse } from './web/hosts.ts';
 import type { Module } from './web/module.ts';
 
 /** The whole house, built and not yet started. */
@@ -433,7 +433,7 @@ export async function createServer(config: Config): Promise<Server> {
             ? { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile }
             : undefined,
         isHostAllowed: hostCheck(),
-        misdirected: misdirectedResponse,
+        refuse: refusedResponse,
         handle: gate,
         sockets: isServed(sockets) ? sockets.upgrades : undefined,
       });

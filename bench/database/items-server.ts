@@ -24,7 +24,7 @@ import { createClientEnd } from '../../src/web/client-address.ts';
 import { createCors } from '../../src/web/cors.ts';
 import { createGate } from '../../src/web/gate.ts';
 import { guard } from '../../src/web/guard.ts';
-import { createHostCheck, misdirectedResponse } from '../../src/web/hosts.ts';
+import { createHostCheck, refusedResponse } from '../../src/web/hosts.ts';
 import { Id, Problem, Timestamp } from '../../src/web/schemas.ts';
 import { ITEMS_SCHEMA, items } from './items.ts';
 
@@ -138,7 +138,7 @@ const server = startBunServer({
   hostname: '127.0.0.1',
   port: Number(PORT),
   isHostAllowed: createHostCheck({ allowed: [], publicUrl: `http://127.0.0.1:${PORT}` }),
-  misdirected: misdirectedResponse,
+  refuse: refusedResponse,
   handle: gate,
 });
 process.once('SIGTERM', async () => {

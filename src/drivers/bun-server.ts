@@ -9,7 +9,7 @@ export interface BunServerOptions {
   readonly port: number;
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string } | undefined;
   readonly isHostAllowed: (host: string | null) => boolean;
-  readonly misdirected: (requestId: string, path: string) => Response;
+  readonly refuse: (reason: 'misdirected' | 'malformed', requestId: string, path: string) => Response;
   readonly handle: (request: Request, connection: Connection) => Response | Promise<Response>;
   /** Who takes WebSockets; without it nobody does. */
   readonly sockets?: SocketRoutes | undefined;
@@ -31,11 +31,11 @@ const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER;
 const IDLE_SECONDS = 60;
 
 /**
- * Owns `Bun.serve`. The `Host` check stands before everything else but `/health/*`, and `/health/live` is answered by the runtime
+ * Owns `Bun.serve`. A request target that is none is refused first; the `Host` check stands before everything else but `/health/*`, and `/health/live` is answered by the runtime
  * itself: whether the process lives depends on nothing.
  */
 export function startBunServer(options: BunServerOptions): BunServer {
-  const { isHostAllowed, misdirected, handle, tls } = options;
+  const { isHostAllowed, refuse, handle, tls } = options;
   const live = new Response('{"status":"ok"}', {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
   });
@@ -43,10 +43,13 @@ export function startBunServer(options: BunServerOptions): BunServer {
   const answer = (request: Request, server: Bun.Server<SocketHandler>): Response | Promise<Response> => {
     const host = request.headers.get('host');
     let admitted = request;
+    if (hasFragment(request)) {
+      return refuse('malformed', randomToken(12), URL.parse(request.url, 'http://localhost')?.pathname ?? '/');
+    }
     // A `Host` that makes no URL leaves a bare path, which would be cut at the wrong place.
     if (!isHostAllowed(host) || request.url.startsWith('/')) {
       const url = URL.parse(request.url, 'http://localhost');
-      if (!url?.pathname.startsWith('/health/')) return misdirected(randomToken(12), url?.pathname ?? '/');
+      if (!url?.pathname.startsWith('/health/')) return refuse('misdirected', randomToken(12), url?.pathname ?? '/');
       // Probes may come with any host; what comes behind sees one that cannot shift the path.
       admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
     }
@@ -55,7 +58,7 @@ export function startBunServer(options: BunServerOptions): BunServer {
   /** The runtime's own router knows these paths, so other requests pay nothing for them. */
   const answerSocket = (sockets: SocketRoutes) => (request: Request, server: Bun.Server<SocketHandler>) => {
     const isOurs = isUpgrade(request) && isHostAllowed(request.headers.get('host')) && !request.url.startsWith('/');
-    if (!isOurs) return answer(request, server);
+    if (!isOurs || hasFragment(request)) return answer(request, server);
     return upgrade(sockets, request, new BunConnection(request, server, tls !== undefined), server);
   };
   const { sockets } = options;
@@ -83,6 +86,14 @@ export function startBunServer(options: BunServerOptions): BunServer {
     drain: () => server.stop(false),
     stop: () => server.stop(true),
   };
+}
+
+/**
+ * No request target may have a fragment (RFC 9112 §3.2), and the runtime hands it on as part of the path or the query: what is
+ * behind us would read as one address what rules and keys read as another.
+ */
+function hasFragment({ url }: Request): boolean {
+  return url.includes('#');
 }
 
 class BunConnection implements Connection {

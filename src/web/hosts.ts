@@ -31,9 +31,9 @@ function isHost(host: string): boolean {
   return /^[a-z0-9._-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/.test(host);
 }
 
-/** The answer to a request for somebody else's host (RFC 9110 §15.5.20). */
-export function misdirectedResponse(requestId: string, path: string): Response {
-  const response = toProblemResponse(requestProblems.create('misdirected'), { requestId, path });
+/** The answer to a request for somebody else's host (RFC 9110 §15.5.20), or for no request target at all (RFC 9112 §3.2). */
+export function refusedResponse(reason: 'misdirected' | 'malformed', requestId: string, path: string): Response {
+  const response = toProblemResponse(requestProblems.create(reason), { requestId, path });
   response.headers.set('x-request-id', requestId);
   return response;
 }

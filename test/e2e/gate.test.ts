@@ -133,6 +133,18 @@ describe('Host', () => {
     },
   );
 
+  test.each([
+    '/api/auth/me#x',
+    '/#',
+    '/health/ready?x=1#y',
+    'http://localhost/api/auth/me#x',
+    '/connection/websocket#x',
+  ])('%p has what no request target may (RFC 9112 §3.2)', async (target) => {
+    const answer = await raw(`GET ${target} HTTP/1.1\r\nHost: ${host()}`);
+    expect(statusOf(answer)).toBe(400);
+    expect(answer).toContain('"request/malformed"');
+  });
+
   test('elysia#748: no Host and no path shifts a request past its guard', async () => {
     // The router cuts the path at a fixed place: each of these once led, or might lead, to the list of users.
     const paths = [

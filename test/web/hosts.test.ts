@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { createHostCheck, misdirectedResponse } from '../../src/web/hosts.ts';
+import { createHostCheck, refusedResponse } from '../../src/web/hosts.ts';
 
 const check = createHostCheck({
   publicUrl: 'https://house.example:8443',
@@ -78,7 +78,7 @@ describe('with ALLOWED_HOSTS=*', () => {
 });
 
 test('the answer is a problem with the id and nothing of the host', async () => {
-  const answer = misdirectedResponse('id-1', '/api/users');
+  const answer = refusedResponse('misdirected', 'id-1', '/api/users');
   expect(answer.status).toBe(421);
   expect(answer.headers.get('x-request-id')).toBe('id-1');
   expect(await answer.json()).toMatchObject({ code: 'request/misdirected', instance: '/api/users', requestId: 'id-1' });

@@ -11,7 +11,7 @@ import type { RatePolicy } from '../../../src/ports/rate-limiter.ts';
 import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
 import { createGate, type Identity } from '../../../src/web/gate.ts';
-import { misdirectedResponse } from '../../../src/web/hosts.ts';
+import { refusedResponse } from '../../../src/web/hosts.ts';
 import { type Call, createClient } from '../../support/client.ts';
 import { type FakeClock, fakeClock, recordingLog } from '../../support/fakes.ts';
 
@@ -97,7 +97,7 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     hostname: '127.0.0.1',
     port: 0,
     isHostAllowed: (host) => host !== 'evil.example',
-    misdirected: misdirectedResponse,
+    refuse: refusedResponse,
     handle: gate,
     sockets: sockets.upgrades,
   });

@@ -123,7 +123,7 @@ export async function openUploads(options: UploadsOptions = {}) {
       hostname: '127.0.0.1',
       port: 0,
       isHostAllowed: () => true,
-      misdirected: () => new Response(null, { status: 421 }),
+      refuse: () => new Response(null, { status: 421 }),
       handle: gate,
     });
     await module.start();
