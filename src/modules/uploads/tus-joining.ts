@@ -1,4 +1,3 @@
-import { randomToken } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -8,6 +7,7 @@ import { assertFits, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import type { Quota } from './quota.ts';
 import { isRefusal } from './refusal.ts';
+import type { createBeginning } from './tus-beginning.ts';
 import type { UploadLocks, WriteLock } from './tus-locks.ts';
 import { type UploadRecord, uploadRecords } from './tus-records.ts';
 
@@ -20,6 +20,7 @@ export interface JoiningOptions {
   readonly limits: UploadLimits;
   readonly locks: UploadLocks;
   readonly reservationTtlMs: number;
+  readonly start: ReturnType<typeof createBeginning>;
   readonly complete: (record: UploadRecord, lock: WriteLock) => Promise<string>;
 }
 
@@ -31,7 +32,7 @@ export interface JoiningOptions {
  * @param draft a new record for the final upload, without what follows from its parts.
  */
 export function createJoining(options: JoiningOptions) {
-  const { database, resumable, clock, log, quota, limits, locks, reservationTtlMs, complete } = options;
+  const { database, resumable, clock, log, quota, limits, locks, reservationTtlMs, start, complete } = options;
 
   const partsOf = async (ownerId: string, ids: readonly string[]): Promise<readonly UploadRecord[]> => {
     const found = new Map((await uploadRecords.findAll(database.read, ids)).map((record) => [record.id, record]));
@@ -62,23 +63,24 @@ export function createJoining(options: JoiningOptions) {
     const sizes = await Promise.all(parts.map(sizeOf));
     const length = sizes.reduce((sum, size) => sum + size, 0);
     assertFits(length, limits, Number.POSITIVE_INFINITY);
-    const handle = await resumable.create(`files/${draft.id}/${randomToken(12)}`);
-    const record = { ...draft, handle, length };
-    const { id, ownerId } = record;
-    await forAccount(
-      database.write(async (tx) => {
-        const ids = parts.map((part) => part.id);
-        const now = await uploadRecords.findAll(tx, ids);
-        if (now.length < ids.length || now.some(({ finalId }) => finalId !== null)) {
-          throw uploadProblems.create('unfinished-part');
-        }
-        for (const partId of ids) await quota.release(tx, partId);
-        await quota.reserve(tx, { id, ownerId, bytes: length, ttlMs: reservationTtlMs });
-        await uploadRecords.insert(tx, record);
-        await uploadRecords.consume(tx, ids, id);
-      }),
-    );
-    return record;
+    return start(draft.id, async (handle) => {
+      const record = { ...draft, handle, length };
+      const { id, ownerId } = record;
+      await forAccount(
+        database.write(async (tx) => {
+          const ids = parts.map((part) => part.id);
+          const now = await uploadRecords.findAll(tx, ids);
+          if (now.length < ids.length || now.some(({ finalId }) => finalId !== null)) {
+            throw uploadProblems.create('unfinished-part');
+          }
+          for (const partId of ids) await quota.release(tx, partId);
+          await quota.reserve(tx, { id, ownerId, bytes: length, ttlMs: reservationTtlMs });
+          await uploadRecords.insert(tx, record);
+          await uploadRecords.consume(tx, ids, id);
+        }),
+      );
+      return record;
+    });
   };
 
   const dropBytes = async (parts: readonly UploadRecord[]): Promise<void> => {

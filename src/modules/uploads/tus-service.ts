@@ -1,4 +1,4 @@
-import { randomToken, uuidv7 } from '../../kernel/ids.ts';
+import { uuidv7 } from '../../kernel/ids.ts';
 import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
@@ -10,6 +10,7 @@ import { forAccount } from './allowance.ts';
 import { assertFits, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import type { Quota } from './quota.ts';
+import { createBeginning } from './tus-beginning.ts';
 import { createCompletion } from './tus-completion.ts';
 import { createJoining } from './tus-joining.ts';
 import { createUploadLocks, type WriteLock } from './tus-locks.ts';
@@ -88,7 +89,8 @@ export function createResumableService(options: ResumableServiceOptions) {
 
   const receive = createReceiver({ ...options, reservationTtlMs });
   const complete = createCompletion({ ...options, remove });
-  const join = createJoining({ ...options, locks, reservationTtlMs, complete });
+  const start = createBeginning(options);
+  const join = createJoining({ ...options, locks, reservationTtlMs, start, complete });
   const sweep = createUploadSweep(options);
 
   /** As the primary has it: what is read here may be behind what another machine did. */
@@ -170,15 +172,17 @@ export function createResumableService(options: ResumableServiceOptions) {
         return { record, offset: record.length };
       }
 
-      const handle = await resumable.create(`files/${id}/${randomToken(12)}`);
       const isHeld = incoming !== null || length === 0;
-      const record: UploadRecord = { ...draft, handle, ...(isHeld ? locks.firstHold() : {}) };
-      await forAccount(
-        database.write(async (tx) => {
-          if (length !== null) await quota.reserve(tx, { id, ownerId, bytes: length, ttlMs: reservationTtlMs });
-          await uploadRecords.insert(tx, record);
-        }),
-      );
+      const record = await start(id, async (handle) => {
+        const made: UploadRecord = { ...draft, handle, ...(isHeld ? locks.firstHold() : {}) };
+        await forAccount(
+          database.write(async (tx) => {
+            if (length !== null) await quota.reserve(tx, { id, ownerId, bytes: length, ttlMs: reservationTtlMs });
+            await uploadRecords.insert(tx, made);
+          }),
+        );
+        return made;
+      });
       return isHeld ? locks.own(id, (lock) => begin(record, lock, incoming)) : { record, offset: 0 };
     },
 

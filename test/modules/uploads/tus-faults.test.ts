@@ -298,6 +298,7 @@ describe('quota and refusal', () => {
     const path = await alice.create(600);
     const second = await alice.send('POST', '/api/uploads', { 'upload-length': '401' });
     expect([second.status, await codeOf(second)]).toEqual([413, 'uploads/quota-exceeded']);
+    expect(await uploads.filesOnDisk()).toHaveLength(1);
     expect((await uploads.request('alice', 'PUT', '/api/files/by-name/x', { body: 'x'.repeat(401) })).status).toBe(413);
     await alice.send('DELETE', path, {});
     expect(await reservations()).toEqual([]);
@@ -337,6 +338,25 @@ describe('quota and refusal', () => {
     const final = await alice.send('POST', '/api/uploads', { 'upload-concat': `final;${parts.join(' ')}` });
     expect(final.status).toBe(201);
     expect(await reservations()).toEqual([]);
+    expect(await uploads.filesOnDisk()).toHaveLength(1);
+  });
+
+  test('a join that comes second leaves its parts and nothing else', async () => {
+    let isSecond = false;
+    await open({
+      wrapResumable: (store) => ({
+        ...store,
+        async create(key) {
+          if (isSecond) await uploads.database.write((tx) => tx.update(resumableUploads).set({ finalId: 'the first' }));
+          return store.create(key);
+        },
+      }),
+    });
+    const part = await alice.create(5, { 'upload-concat': 'partial' });
+    await alice.patch(part, 0, 'hello');
+    isSecond = true;
+    const second = await alice.send('POST', '/api/uploads', { 'upload-concat': `final;${part}` });
+    expect(await codeOf(second)).toBe('uploads/unfinished-part');
     expect(await uploads.filesOnDisk()).toHaveLength(1);
   });
 
