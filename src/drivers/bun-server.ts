@@ -31,8 +31,8 @@ const MAX_BODY_BYTES = Number.MAX_SAFE_INTEGER;
 const IDLE_SECONDS = 60;
 
 /**
- * Owns `Bun.serve`. A request target that is none is refused first; the `Host` check stands before everything else but `/health/*`, and `/health/live` is answered by the runtime
- * itself: whether the process lives depends on nothing.
+ * Owns `Bun.serve`. A request target that is none is refused first; the `Host` check stands before everything else but `/health/*`,
+ * and `/health/live` is answered by the runtime itself: whether the process lives depends on nothing.
  */
 export function startBunServer(options: BunServerOptions): BunServer {
   const { isHostAllowed, refuse, handle, tls } = options;

@@ -30,10 +30,22 @@ export function judgeRequest({ method, headers }: Request, rule: HttpCacheRule):
   }
   if (headers.has('if-match') || headers.has('if-unmodified-since'))
     return { forward: 'request', detail: 'precondition' };
+  const connection = headers.get('connection');
+  if (connection !== null && !isOfConnection(connection)) return { forward: 'request', detail: 'connection' };
   const cookie = headers.get('cookie');
   if (cookie !== null && namesLogin(cookie)) return { forward: 'bypass', detail: 'login-cookie' };
   return null;
 }
+
+/**
+ * Whether `Connection` lists nothing but what says nothing of the answer. Any other field that it lists would be in the key or the
+ * variant, and not in the request that fills them.
+ */
+function isOfConnection(field: string): boolean {
+  return field.split(',').every((item) => OF_CONNECTION.has(item.trim().toLowerCase()));
+}
+
+const OF_CONNECTION = new Set(['', 'close', 'keep-alive', 'te', 'upgrade', 'http2-settings']);
 
 function namesLogin(cookie: string): boolean {
   return cookie.split(';').some((pair) => LOGIN_COOKIE.test((pair.split('=', 1)[0] ?? '').trim().toLowerCase()));

@@ -322,6 +322,18 @@ describe('keys', () => {
     expect(await (await cache.send('/a', { host: 'two.example' })).text()).toBe('two.example');
   });
 
+  test('a client that takes fields out of its request (`Connection`) fills nothing for those who sent them', async () => {
+    const cache = openHttpCache();
+    cache.replies(({ headers }) =>
+      answer(headers.get('accept-language') ?? 'none', { 'cache-control': 'max-age=60', vary: 'accept-language' }),
+    );
+    const headers = { 'accept-language': 'de' };
+    await (await cache.send('/a', { headers: { ...headers, connection: 'accept-language' } })).text();
+    await settle();
+    expect(await (await cache.send('/a', { headers })).text()).toBe('de');
+    expect(cache.asked).toHaveLength(2);
+  });
+
   test('what a client could use to make the origin answer something else does not reach it', async () => {
     const cache = openHttpCache();
     await cache.send('/a', {
@@ -334,8 +346,8 @@ describe('keys', () => {
         'x-rewrite-url': '/admin',
         'x-http-method-override': 'DELETE',
         'x-kept': 'yes',
-        connection: 'x-hop',
-        'x-hop': '1',
+        connection: 'te',
+        te: 'trailers',
       },
     });
     expect([...(cache.asked[0]?.headers.keys() ?? [])]).toEqual(['x-kept']);

@@ -268,6 +268,9 @@ describe('requests that go past the store', () => {
     [{ 'content-length': '0' }, null],
     [{ 'transfer-encoding': 'chunked' }, 'content'],
     [{ 'if-match': '"a"' }, 'precondition'],
+    [{ connection: 'host' }, 'connection'],
+    [{ connection: 'close, Accept-Language' }, 'connection'],
+    [{ connection: 'Keep-Alive,, TE,\tUpgrade, HTTP2-Settings, close' }, null],
   ];
   test.each(cases)('%p', (headers, detail) => {
     const request = new Request('http://localhost/', { headers });
