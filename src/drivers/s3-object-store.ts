@@ -8,7 +8,8 @@ import { type DownloadTimes, s3Download } from './s3-download.ts';
 import { GROWING } from './s3-growth.ts';
 import { MARKS, type MarkTimes, s3Marks } from './s3-marks.ts';
 import type { PartSender } from './s3-part-sender.ts';
-import type { S3Parts } from './s3-parts.ts';
+import { MAX_PARTS, type S3Parts } from './s3-parts.ts';
+import { PART_BYTES } from './s3-pieces.ts';
 import { s3Put } from './s3-put.ts';
 
 export type S3ObjectStoreOptions = MarkTimes & DownloadTimes;
@@ -107,6 +108,8 @@ export function s3ObjectStore(tools: S3Tools, options: S3ObjectStoreOptions): Ob
       probedAt = performance.now();
     },
 
+    // The last part of a stream may be empty.
+    maxObjectBytes: (MAX_PARTS - 1) * PART_BYTES,
     direct: s3DirectAccess({ bucket, parts, marks }),
   };
 }

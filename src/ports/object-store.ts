@@ -29,6 +29,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<string>;
   /** Rejects when the store cannot be written to right now. */
   check(): Promise<void>;
+  /** Bytes that one object can have at most, whichever way it comes; absent when only the medium's room bounds it. */
+  readonly maxObjectBytes?: number;
   /** Where clients may be sent to the store itself; not every medium can. */
   readonly direct?: DirectAccess;
 }

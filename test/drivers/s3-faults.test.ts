@@ -87,15 +87,20 @@ describe('a fault that stays', () => {
     [{ kind: 'status', status: 301, code: 'PermanentRedirect' }, 'another region'],
     [{ kind: 'status', status: 404, code: 'NoSuchBucket' }, 'bucket does not exist'],
     [{ kind: 'silence' }, 'does not answer'],
-  ])('%j becomes storage/unavailable with Retry-After, and one clear line', async (fault, hint) => {
-    const { objects } = open({ answerMs: 50 });
-    stub.fail('PutObject', fault, 100);
-    const failed = await failureOf(objects.put('files/a', from([bytes(10)])));
-    expect(storageProblems.is(failed, 'unavailable')).toBe(true);
-    expect((failed as AppError).retryAfterSeconds).toBe(5);
-    expect(log.lines.filter(({ message }) => message.includes(hint))).toHaveLength(1);
-    expect(kept()).toEqual([]);
-  });
+  ])(
+    '%j becomes storage/unavailable with Retry-After, and one clear line',
+    async (fault, hint) => {
+      const { objects } = open({ answerMs: 50 });
+      stub.fail('PutObject', fault, 100);
+      const failed = await failureOf(objects.put('files/a', from([bytes(10)])));
+      expect(storageProblems.is(failed, 'unavailable')).toBe(true);
+      expect((failed as AppError).retryAfterSeconds).toBe(5);
+      expect(log.lines.filter(({ message }) => message.includes(hint))).toHaveLength(1);
+      expect(kept()).toEqual([]);
+      // The pauses that a store asks for come to some seconds.
+    },
+    30_000,
+  );
 
   test('a full store becomes storage/full', async () => {
     stub.fail('UploadPart', { kind: 'status', status: 507, code: 'InsufficientStorage' }, 100);
@@ -228,6 +233,11 @@ test('many slow bodies at once are gathered in files, so that memory is bounded 
   for (const stored of await Promise.all(slowOnes)) expect(stored.size).toBe(1_000_000);
   const expected = Buffer.concat([bytes(700_000, 39), bytes(300_000, 39)]);
   expect(Buffer.compare(await readWhole(objects, 'files/slow/39'), expected)).toBe(0);
+});
+
+test('says how much one object can have: what the parts of one upload hold', () => {
+  const most = open().objects.maxObjectBytes as number;
+  expect([most > 48 * 1024 * MIB, most <= 10_000 * 5 * MIB]).toEqual([true, true]);
 });
 
 describe('a body that fails while parts are on their way', () => {

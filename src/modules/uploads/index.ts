@@ -14,7 +14,7 @@ import { contentRoutes } from './content-routes.ts';
 import { directRoutes } from './direct-routes.ts';
 import { createDirectService } from './direct-service.ts';
 import { STALL_MS } from './incoming.ts';
-import type { UploadLimits } from './intake.ts';
+import { type UploadLimits, withinStore } from './intake.ts';
 import { linkRoutes } from './link-routes.ts';
 import { createLinks } from './links.ts';
 import { createReaper } from './reaper.ts';
@@ -62,7 +62,8 @@ export interface TusOptions {
 const EXPIRY_MS = 24 * 3_600_000;
 
 /** Files: taking them in, keeping them, giving them back. */
-export function createUploads(options: UploadsOptions) {
+export function createUploads(given: UploadsOptions) {
+  const options = { ...given, limits: withinStore(given.limits, given.store) };
   const { database, store, clock, events, log, limits, tus } = options;
   const stopping = new AbortController();
   const sweep = async (): Promise<void> => {

@@ -25,6 +25,16 @@ export interface StoredContent {
   readonly type: string;
 }
 
+/** The limits, with that of one file no larger than what the store can keep: nobody sends in vain what it must refuse. */
+export function withinStore(
+  limits: UploadLimits,
+  { maxObjectBytes }: Pick<ObjectStore, 'maxObjectBytes'>,
+): UploadLimits {
+  if (maxObjectBytes === undefined) return limits;
+  const maxFileBytes = limits.maxFileBytes > 0 ? Math.min(limits.maxFileBytes, maxObjectBytes) : maxObjectBytes;
+  return { ...limits, maxFileBytes };
+}
+
 /** Throws when so many bytes are more than one file may have or than is left of the quota. */
 export function assertFits(bytes: number, limits: UploadLimits, quotaLeft: number): void {
   if (limits.maxFileBytes > 0 && bytes > limits.maxFileBytes) throw refused('too-large');

@@ -6,6 +6,7 @@ import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { eventually } from '../../support/eventually.ts';
 import { connectRaw, sendRaw, statusOf } from '../../support/raw.ts';
 import { openUploads, type UploadsOptions } from './support.ts';
+import { tusClient } from './tus-support.ts';
 
 type Uploads = Awaited<ReturnType<typeof openUploads>>;
 let uploads: Uploads;
@@ -48,6 +49,21 @@ describe('a file that is too large', () => {
     expect(answer).toContain('"code":"uploads/too-large"');
     await expectNothingKept();
   });
+
+  test.each([0, 2000])(
+    'is refused before it is sent when the store cannot keep it, with a limit of %p',
+    async (limit) => {
+      await open({ maxFileBytes: limit, wrapStore: (store) => ({ ...store, maxObjectBytes: 1000 }) });
+      const tus = tusClient(uploads);
+      const asked = await tus.send('OPTIONS', '/api/uploads', {});
+      expect(asked.headers.get('tus-max-size')).toBe('1000');
+      const begun = await tus.send('POST', '/api/uploads', { 'upload-length': '1001' });
+      expect([begun.status, await codeOf(begun)]).toEqual([413, 'uploads/too-large']);
+      const sent = await uploads.request('alice', 'PUT', '/api/files/by-name/x', { body: 'x'.repeat(1001) });
+      expect([sent.status, await codeOf(sent)]).toEqual([413, 'uploads/too-large']);
+      await expectNothingKept();
+    },
+  );
 
   test('is refused while it arrives when nothing was declared', async () => {
     await open({ maxFileBytes: 100 * KIB });
