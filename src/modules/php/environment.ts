@@ -27,9 +27,10 @@ type Params = (readonly [name: string, value: string])[];
 
 /**
  * Headers that no script sees: `Proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy); lengths and types have names of
- * their own; the body has no transfer encoding any more; the answers' own words to us are not for clients to say.
+ * their own, and so has the host its one spelling; the body has no transfer encoding any more; the answers' own words to us are not for clients to say.
  */
 const DROPPED = new Set([
+  'host',
   'proxy',
   'content-length',
   'content-type',
@@ -73,7 +74,8 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     const { url, headers } = request;
     const pathStart = url.indexOf('/', url.indexOf('//') + 2);
     const queryStart = url.indexOf('?', pathStart);
-    const { hostname, port } = splitHost(headers.get('host') ?? '');
+    // As it stands in the cache key: another spelling of it would be an answer's content and not its key.
+    const { host, hostname, port } = new URL(url);
     const scriptPath = `/${target.names.join('/')}`;
     const scriptName = toBytes(mount + scriptPath);
     const pathInfo = toBytes(target.pathInfo);
@@ -91,6 +93,7 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
       ['SERVER_NAME', hostname],
       ['SERVER_PORT', port || (context.isSecure ? '443' : '80')],
       ['REMOTE_ADDR', context.address],
+      ['HTTP_HOST', host],
       ['BUNKHOUSE_REQUEST_ID', context.id],
     ];
     if (context.isSecure) params.push(['HTTPS', 'on']);
@@ -152,11 +155,6 @@ function withoutCookie(header: string, name: string): string {
     .map((pair) => pair.trim())
     .filter((pair) => pair !== name && !pair.startsWith(`${name}=`))
     .join('; ');
-}
-
-function splitHost(host: string): { hostname: string; port: string } {
-  const match = /^(.*?)(?::(\d+))?$/.exec(host);
-  return { hostname: match?.[1] ?? host, port: match?.[2] ?? '' };
 }
 
 function isWildcard(host: string): boolean {

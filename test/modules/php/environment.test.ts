@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'bun:test';
+import { createEnvironment } from '../../../src/modules/php/environment.ts';
+import { connectionOf, contextOf } from '../../../src/web/context.ts';
+import { requestFor } from '../gateway/request.ts';
+
+const toParams = createEnvironment({
+  mount: '',
+  version: '1.0.0',
+  host: '127.0.0.1',
+  publish: () => ({ url: 'http://127.0.0.1/publish', key: 'key' }),
+  sessionCookie: '__Host-bunkhouse',
+});
+
+/** What a script is told of a request for `host`, whose URL the runtime made from it. */
+function environmentOf(host: string, isSecure: boolean, headers: Record<string, string> = {}) {
+  const request = requestFor('/index.php', { headers: { ...headers, host } }, host);
+  const params = toParams({
+    request,
+    context: { ...contextOf(request), isSecure },
+    connection: connectionOf(request),
+    target: { kind: 'script', root: '/srv', names: ['index.php'], pathInfo: '' },
+    bodySize: null,
+  });
+  return Object.fromEntries(params);
+}
+
+describe('the host, as it stands in the cache key', () => {
+  const cases: [sent: string, isSecure: boolean, host: string, name: string, port: string][] = [
+    ['EXAMPLE.com', false, 'example.com', 'example.com', '80'],
+    ['example.com:80', false, 'example.com', 'example.com', '80'],
+    ['example.com:080', true, 'example.com', 'example.com', '443'],
+    ['example.com:', false, 'example.com', 'example.com', '80'],
+    ['example.com:08080', false, 'example.com:8080', 'example.com', '8080'],
+    ['example.com:443', true, 'example.com:443', 'example.com', '443'],
+    ['[::1]:3000', false, '[::1]:3000', '[::1]', '3000'],
+  ];
+  test.each(cases)('%s, secure %p', (sent, isSecure, host, name, port) => {
+    const { HTTP_HOST, SERVER_NAME, SERVER_PORT } = environmentOf(sent, isSecure);
+    expect({ HTTP_HOST, SERVER_NAME, SERVER_PORT }).toEqual({ HTTP_HOST: host, SERVER_NAME: name, SERVER_PORT: port });
+  });
+
+  test('also where the URL came by TLS', () => {
+    const request = new Request('https://example.com:443/index.php', { headers: { host: 'example.com:443' } });
+    const of = requestFor('/');
+    const target = { kind: 'script', root: '/srv', names: ['index.php'], pathInfo: '' } as const;
+    const context = { ...contextOf(of), isSecure: true };
+    const params = toParams({ request, context, connection: connectionOf(of), target, bodySize: null });
+    expect(Object.fromEntries(params)).toMatchObject({ HTTP_HOST: 'example.com', SERVER_PORT: '443' });
+  });
+});
