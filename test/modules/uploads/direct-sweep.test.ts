@@ -156,6 +156,15 @@ test('what a URL may still bring after completion counts beside the file, and go
   expect([house.names(), await left()]).toEqual([[`house/${file.objectKey}`], 900 * MIB]);
 });
 
+test('a completion is not refused because the quota has no room for what its URL may still bring', async () => {
+  const { ownerId, service, left } = house;
+  await service.begin(ownerId, { name: 'large', size: 1000 * MIB - 15 });
+  const ticket = await service.begin(ownerId, { name: 'a', size: 10 });
+  await put(ticket, '0123456789');
+  expect(await service.complete(ownerId, ticket.id)).toMatchObject({ size: 10 });
+  expect(await left()).toBe(0);
+});
+
 test('a content of another size, in a store that ignores what was signed, is refused before it is copied', async () => {
   const { ownerId, service, stub } = house;
   const ticket = await service.begin(ownerId, { name: 'a', size: 10 });
