@@ -13,7 +13,7 @@ const HOP_BY_HOP = [
 ];
 
 /** Fields by which a client could pass itself off as a proxy that speaks of another address, host or path. */
-const FORGED =
+const FORGEABLE =
   /^(?:x-forwarded(?:-.*)?|forwarded|x-original-(?:url|uri|host)|x-rewrite-url|x-host|x-http-(?:host|path)-override|x-real-ip|x-client-ip|client-ip|true-client-ip|cf-connecting-ip|fly-client-ip|fly-forwarded-.*|x-accel-.*|x-sendfile-type|x-url-scheme|front-end-https|proxy)$/;
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -27,7 +27,12 @@ export function dropHopByHop(headers: Headers): void {
   for (const name of HOP_BY_HOP) headers.delete(name);
 }
 
+/** Whether a field is one that only a proxy may set; the name is in lower case. */
+export function isForgeable(name: string): boolean {
+  return FORGEABLE.test(name);
+}
+
 /** Removes, in place, what only a proxy may say. Who forwards the request sets the true ones anew. */
 export function dropForged(headers: Headers): void {
-  for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
+  for (const name of [...headers.keys()]) if (isForgeable(name)) headers.delete(name);
 }

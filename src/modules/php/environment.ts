@@ -1,5 +1,6 @@
 import type { Caller } from '../../kernel/caller.ts';
 import type { Connection, RequestContext } from '../../web/context.ts';
+import { isForgeable } from '../../web/forwarding.ts';
 import type { ScriptTarget } from './resolve.ts';
 
 export interface EnvironmentOptions {
@@ -26,20 +27,11 @@ export interface EnvironmentScene {
 type Params = (readonly [name: string, value: string])[];
 
 /**
- * Headers that no script sees: `Proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy); lengths and types have names of
- * their own, and so has the host its one spelling; the body has no transfer encoding any more; the answers' own words to us are not for clients to say.
+ * Headers that no script sees, beside those that only a proxy may set (`Proxy` among them would become HTTP_PROXY, which HTTP clients
+ * obey: httpoxy). Lengths, types and the host have values of ours; the body has no transfer encoding any more; the answers' own words
+ * to us are not for clients to say.
  */
-const DROPPED = new Set([
-  'host',
-  'proxy',
-  'content-length',
-  'content-type',
-  'transfer-encoding',
-  'x-accel-redirect',
-  'x-accel-expires',
-  'x-accel-buffering',
-  'x-sendfile',
-]);
+const DROPPED = new Set(['host', 'content-length', 'content-type', 'transfer-encoding', 'x-sendfile']);
 /** With anything else in it a name could stand for another one once it is written as a variable (`X_A`, `X.A`, `X-A`). */
 const PLAIN_NAME = /^[a-z0-9-]+$/;
 
@@ -63,7 +55,7 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
   const nameOf = (header: string): string | null => {
     let name = names.get(header);
     if (name !== undefined) return name;
-    const isPassed = PLAIN_NAME.test(header) && !DROPPED.has(header);
+    const isPassed = PLAIN_NAME.test(header) && !DROPPED.has(header) && !isForgeable(header);
     name = isPassed ? `HTTP_${header.toUpperCase().replaceAll('-', '_')}` : null;
     // Clients make up names: what is remembered is bounded.
     if (names.size < 1_000) names.set(header, name);

@@ -48,3 +48,26 @@ describe('the host, as it stands in the cache key', () => {
     expect(Object.fromEntries(params)).toMatchObject({ HTTP_HOST: 'example.com', SERVER_PORT: '443' });
   });
 });
+
+test('what only a proxy may say of a request is not the client’s to say, and what it may say passes', () => {
+  const forged = [
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-forwarded-host',
+    'x-forwarded-user',
+    'forwarded',
+    'x-real-ip',
+    'client-ip',
+    'true-client-ip',
+    'cf-connecting-ip',
+    'x-original-url',
+    'x-rewrite-url',
+    'proxy',
+    'x-accel-redirect',
+    'x-sendfile',
+  ];
+  const headers = Object.fromEntries(forged.map((name) => [name, 'evil']));
+  const env = environmentOf('example.com', false, { ...headers, 'x-own': 'yes', forwarding: 'yes' });
+  expect(Object.values(env)).not.toContain('evil');
+  expect(env).toMatchObject({ HTTP_X_OWN: 'yes', HTTP_FORWARDING: 'yes' });
+});
