@@ -11,6 +11,8 @@ export interface BunServerOptions {
   readonly isHostAllowed: (host: string | null) => boolean;
   readonly refuse: (reason: 'misdirected' | 'malformed', requestId: string, path: string) => Response;
   readonly handle: (request: Request, connection: Connection) => Response | Promise<Response>;
+  /** An idle connection is closed after this. */
+  readonly idleSeconds?: number;
   /** Who takes WebSockets; without it nobody does. */
   readonly sockets?: SocketRoutes | undefined;
 }
@@ -35,7 +37,7 @@ const IDLE_SECONDS = 60;
  * and `/health/live` is answered by the runtime itself: whether the process lives depends on nothing.
  */
 export function startBunServer(options: BunServerOptions): BunServer {
-  const { isHostAllowed, refuse, handle, tls } = options;
+  const { isHostAllowed, refuse, handle, tls, idleSeconds = IDLE_SECONDS } = options;
   const live = new Response('{"status":"ok"}', {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
   });
@@ -53,13 +55,13 @@ export function startBunServer(options: BunServerOptions): BunServer {
       // Probes may come with any host; what comes behind sees one that cannot shift the path.
       admitted = new Request(`http://localhost${url.pathname}${url.search}`, request);
     }
-    return handle(admitted, new BunConnection(request, server, tls !== undefined));
+    return handle(admitted, new BunConnection(request, server, tls !== undefined, idleSeconds));
   };
   /** The runtime's own router knows these paths, so other requests pay nothing for them. */
   const answerSocket = (sockets: SocketRoutes) => (request: Request, server: Bun.Server<SocketHandler>) => {
     const isOurs = isUpgrade(request) && isHostAllowed(request.headers.get('host')) && !request.url.startsWith('/');
     if (!isOurs || hasFragment(request)) return answer(request, server);
-    return upgrade(sockets, request, new BunConnection(request, server, tls !== undefined), server);
+    return upgrade(sockets, request, new BunConnection(request, server, tls !== undefined, idleSeconds), server);
   };
   const { sockets } = options;
   const socketPaths = sockets ? sockets.paths.map((path) => [path, answerSocket(sockets)] as const) : [];
@@ -68,7 +70,7 @@ export function startBunServer(options: BunServerOptions): BunServer {
     hostname: options.hostname,
     port: options.port,
     reusePort: false,
-    idleTimeout: IDLE_SECONDS,
+    idleTimeout: idleSeconds,
     maxRequestBodySize: MAX_BODY_BYTES,
     development: false,
     ...(tls ? { tls: { cert: Bun.file(tls.certificateFile), key: Bun.file(tls.keyFile) } } : {}),
@@ -102,10 +104,12 @@ class BunConnection implements Connection {
   readonly isSecure: boolean;
   readonly #request: Request;
   readonly #server: Bun.Server<SocketHandler>;
+  readonly #idleSeconds: number;
 
-  constructor(request: Request, server: Bun.Server<SocketHandler>, isSecure: boolean) {
+  constructor(request: Request, server: Bun.Server<SocketHandler>, isSecure: boolean, idleSeconds: number) {
     this.#request = request;
     this.#server = server;
+    this.#idleSeconds = idleSeconds;
     this.isSecure = isSecure;
     const peer = server.requestIP(request);
     this.peerAddress = normalizePeer(peer?.address);
@@ -114,6 +118,10 @@ class BunConnection implements Connection {
 
   keepOpen(): void {
     this.#server.timeout(this.#request, 0);
+  }
+
+  cutWhenIdle(): void {
+    this.#server.timeout(this.#request, this.#idleSeconds);
   }
 }
 

@@ -6,6 +6,11 @@ export interface Connection {
   readonly peerPort?: number | undefined;
   /** Whether the peer speaks TLS with us. */
   readonly isSecure: boolean;
-  /** Turns off the server's idle cut for this request: its handler watches for stalls itself. */
+  /**
+   * Turns off the server's idle cut: the handler watches for stalls itself. It stays off for what comes next on the connection, so
+   * {@link cutWhenIdle} MUST follow once the handler has done its part.
+   */
   keepOpen(): void;
+  /** Turns the idle cut on again. Does nothing when the request is over already. */
+  cutWhenIdle(): void;
 }

@@ -11,7 +11,12 @@ interface Case {
 }
 
 const judge = (trusted: TrustedProxies, { peer, headers = {} }: Case) =>
-  createClientEnd(trusted)(new Headers(headers), { peerAddress: peer, isSecure: false, keepOpen: () => undefined });
+  createClientEnd(trusted)(new Headers(headers), {
+    peerAddress: peer,
+    isSecure: false,
+    keepOpen: () => undefined,
+    cutWhenIdle: () => undefined,
+  });
 
 const ranges = (...texts: string[]): TrustedProxies =>
   texts.map((text) => parseAddressRange(text)).filter((range) => range !== null);

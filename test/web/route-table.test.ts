@@ -82,6 +82,7 @@ describe('the route table', () => {
         peerAddress: '',
         isSecure: false,
         keepOpen: () => undefined,
+        cutWhenIdle: () => undefined,
       });
       const answer = await root.handle(request);
       const expected = answer.status === 404 ? undefined : await answer.text();

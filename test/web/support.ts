@@ -126,7 +126,12 @@ export function openGate(changes: Partial<GateOptions> = {}) {
         headers,
         body: init.body ?? null,
       });
-      const response = await gate(request, { peerAddress: '192.0.2.1', isSecure: false, keepOpen: () => undefined });
+      const response = await gate(request, {
+        peerAddress: '192.0.2.1',
+        isSecure: false,
+        keepOpen: () => undefined,
+        cutWhenIdle: () => undefined,
+      });
       const text = await response.text();
       const json = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;
       return { status: response.status, headers: response.headers, text, json, code: json['code'], request };

@@ -6,8 +6,9 @@ import { connectionOf, contextOf } from '../../web/context.ts';
 import { fileResponse } from '../../web/file-response.ts';
 import type { Fallback } from '../../web/module.ts';
 import { representFile } from '../../web/static-file.ts';
+import { tellEnd } from '../../web/stream-end.ts';
 import { toResponse } from './answer.ts';
-import type { createBodyTaker } from './body.ts';
+import type { createBodyTaker, TakenBody } from './body.ts';
 import type { createCached } from './cached.ts';
 import type { createEnvironment } from './environment.ts';
 import type { createResolver, FileTarget, ScriptTarget } from './resolve.ts';
@@ -47,8 +48,11 @@ export function createPhpHandler(options: PhpHandlerOptions): Fallback {
     const connection = connectionOf(client);
     // Scripts have deadlines of their own, and so has a slow body.
     connection.keepOpen();
-    const taken = await takeBody(request);
+    const idleAgain = () => connection.cutWhenIdle();
+    let isStreaming = false;
+    let taken: TakenBody | null = null;
     try {
+      taken = await takeBody(request);
       const { body } = taken;
       const params = toEnvironment({ request, context, connection, target, bodySize: body?.size ?? null });
       const script = target.names.join('/');
@@ -65,9 +69,15 @@ export function createPhpHandler(options: PhpHandlerOptions): Fallback {
         explain(error, context.id, script);
         throw error;
       }
+      if (answer.body instanceof ReadableStream) {
+        // It may be silent for as long as it likes.
+        isStreaming = true;
+        answer = { ...answer, body: tellEnd(answer.body, idleAgain) };
+      }
       return (await sendFile(request, answer)) ?? toResponse(answer, request.method);
     } finally {
-      await taken.release();
+      if (!isStreaming) idleAgain();
+      await taken?.release();
     }
   }
 

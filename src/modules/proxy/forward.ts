@@ -1,8 +1,9 @@
 import type { AppError } from '../../kernel/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { type SendUpstream, UpstreamFault } from '../../ports/upstream.ts';
-import { connectionOf, contextOf } from '../../web/context.ts';
+import { contextOf } from '../../web/context.ts';
 import { dropForged, dropHopByHop } from '../../web/forwarding.ts';
+import { tellEnd } from '../../web/stream-end.ts';
 import { proxyProblems } from './problems.ts';
 import { createTargets, type ProxyRoute, type Target } from './targets.ts';
 
@@ -147,8 +148,6 @@ export function isLooping(request: Request, instance: string): boolean {
 
 export function factsOf(request: Request): ClientFacts {
   const { address, isSecure, id } = contextOf(request);
-  // A body may come slowly, and is watched here.
-  if (request.body !== null) connectionOf(request).keepOpen();
   return { address, isSecure, host: new URL(request.url).host, requestId: id };
 }
 
@@ -170,30 +169,7 @@ function released(response: Response, onEnd: () => void): Response {
     onEnd();
     return response;
   }
-  const reader = response.body.getReader();
-  let hasEnded = false;
-  const end = () => {
-    if (!hasEnded) onEnd();
-    hasEnded = true;
-  };
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        end();
-        controller.close();
-      } catch (error) {
-        end();
-        controller.error(error);
-      }
-    },
-    cancel(reason) {
-      end();
-      return reader.cancel(reason);
-    },
-  });
-  return new Response(body, { status: response.status, headers: response.headers });
+  return new Response(tellEnd(response.body, onEnd), { status: response.status, headers: response.headers });
 }
 
 /** Links to the upstream itself lead back here: clients do not know it. */

@@ -2,6 +2,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { FetchOrigin, HttpCache, HttpCacheRule, HttpOrigin } from '../../ports/http-cache.ts';
 import type { SendUpstream } from '../../ports/upstream.ts';
 import { contextOf } from '../../web/context.ts';
+import { withoutIdleCut } from '../../web/idle-cut.ts';
 import type { Module } from '../../web/module.ts';
 import { type ClientFacts, createForward, factsOf, isLooping } from './forward.ts';
 import { proxyProblems } from './problems.ts';
@@ -55,7 +56,10 @@ export function createProxy(options: ProxyOptions): Module & { readonly origin: 
                 if (isLooping(request, options.instance)) throw proxyProblems.create('loop');
                 if (request.headers.get('upgrade')?.toLowerCase() === 'websocket')
                   throw proxyProblems.create('no-websockets');
-                return cache.handle(request, ruleFor(path, route.name), fetchBy(route.forward, factsOf(request)));
+                const pass = () =>
+                  cache.handle(request, ruleFor(path, route.name), fetchBy(route.forward, factsOf(request)));
+                // A body may come slowly, and is watched by what forwards it.
+                return request.body === null ? pass() : withoutIdleCut(request, pass);
               },
             },
           ],

@@ -70,13 +70,18 @@ export interface EventStreamRequest {
   /** The `cf_connect` parameter: a `ConnectRequest` as JSON. */
   readonly connect: string | undefined;
   readonly signal: AbortSignal;
+  /** Called once a stream that was opened has ended. */
+  readonly onEnd: () => void;
 }
 
 /**
  * Opens a stream. Throws `auth/invalid-token`, `sockets/topic-forbidden`, `sockets/invalid-topic`: a client that is refused
  * with a status does not try again by itself.
  */
-export async function openEventStream(host: Host, { caller, connect, signal }: EventStreamRequest): Promise<Response> {
+export async function openEventStream(
+  host: Host,
+  { caller, connect, signal, onEnd }: EventStreamRequest,
+): Promise<Response> {
   const { token, subs } = readConnect(connect);
   const connection = new EventStreamConnection(host);
   const found = token === undefined ? null : await host.authenticate(token);
@@ -84,7 +89,7 @@ export async function openEventStream(host: Host, { caller, connect, signal }: E
   const owner = found?.caller ?? caller;
   const topics = await admit(host, owner, subs);
 
-  const body = openBody(host, connection, signal);
+  const body = openBody(host, connection, signal, onEnd);
   if (owner && !connection.adopt(owner, found?.expiresAt ?? Number.POSITIVE_INFINITY))
     connection.end(DISCONNECTS.tooMany);
   const results = await attachAll(host, connection, topics).catch((error: unknown) => {
@@ -147,13 +152,19 @@ async function attachAll(host: Host, connection: EventStreamConnection, topics: 
 }
 
 /** The stream as the connection sees it: something to send to. */
-function openBody(host: Host, connection: EventStreamConnection, signal: AbortSignal): ReadableStream<Uint8Array> {
+function openBody(
+  host: Host,
+  connection: EventStreamConnection,
+  signal: AbortSignal,
+  onEnded: () => void,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const highWaterMark = host.limits.maxBacklogBytes;
   let isOpen = true;
   const onEnd = (code: number) => {
     if (!isOpen) return;
     isOpen = false;
+    onEnded();
     connection.close(code);
   };
   signal.addEventListener('abort', () => onEnd(1001));

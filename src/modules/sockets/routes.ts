@@ -78,9 +78,16 @@ export function socketRoutes(host: Host, inspector: Inspector) {
     )
     .get(
       '/connection/uni_sse',
-      ({ request, caller, query }) => {
-        connectionOf(request).keepOpen();
-        return openEventStream(host, { caller, connect: query.cf_connect, signal: request.signal });
+      async ({ request, caller, query }) => {
+        const connection = connectionOf(request);
+        const onEnd = () => connection.cutWhenIdle();
+        connection.keepOpen();
+        try {
+          return await openEventStream(host, { caller, connect: query.cf_connect, signal: request.signal, onEnd });
+        } catch (error) {
+          onEnd();
+          throw error;
+        }
       },
       {
         anyone: true,

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { Elysia, t } from 'elysia';
-import { connectionOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
+import { withoutIdleCut } from '../../web/idle-cut.ts';
 import { oneOf, Problem, Timestamp } from '../../web/schemas.ts';
 import type { DirectService } from './direct-service.ts';
 import { FileSchema, toFile } from './file-schema.ts';
@@ -64,8 +64,7 @@ export function directRoutes(service: DirectService) {
       '/:id/complete',
       async ({ caller, request, params: { id }, set }) => {
         // The content is read once, which takes its time.
-        connectionOf(request).keepOpen();
-        const file = await service.complete(caller.id, id);
+        const file = await withoutIdleCut(request, () => service.complete(caller.id, id));
         set.status = 201;
         return toFile(file);
       },

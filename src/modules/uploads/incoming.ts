@@ -1,4 +1,4 @@
-import { connectionOf } from '../../web/context.ts';
+import { withoutIdleCut } from '../../web/idle-cut.ts';
 import { uploadProblems } from './problems.ts';
 
 /** A connection that stays silent for so long is given up. */
@@ -47,14 +47,16 @@ export function readBody(body: ReadableStream<Uint8Array> | null, stallMs = STAL
 const SMALL_BYTES = 64 * 1024;
 
 /**
- * The chunks of a request's body, however long they take to come: the connection is kept open as long as it is not silent for
- * a minute. Fails as {@link readBody} does.
+ * Does `work` with the chunks of a request's body, however long they take to come: the connection is kept open as long as it is not
+ * silent for a minute. The chunks fail as those of {@link readBody} do.
  */
-export function incomingBody(request: Request): AsyncIterable<Uint8Array> {
+export function withIncomingBody<T>(
+  request: Request,
+  work: (body: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
   const declared = request.headers.get('content-length');
-  if (declared !== null && Number(declared) <= SMALL_BYTES) return readWhole(request);
-  connectionOf(request).keepOpen();
-  return readBody(request.body);
+  if (declared !== null && Number(declared) <= SMALL_BYTES) return work(readWhole(request));
+  return withoutIdleCut(request, () => work(readBody(request.body)));
 }
 
 async function* readWhole(request: Request): AsyncGenerator<Uint8Array> {

@@ -1,27 +1,29 @@
 import { requestProblems } from '../../kernel/problems.ts';
 import { contextOf } from '../../web/context.ts';
 import type { Visibility } from './admission.ts';
-import { incomingBody } from './incoming.ts';
+import { withIncomingBody } from './incoming.ts';
 import { readMultipart } from './multipart.ts';
 import { uploadProblems } from './problems.ts';
 import type { UploadService } from './service.ts';
 
 /** Keeps the files of a form (`POST /api/files`). */
 export function receiveForm(service: UploadService, ownerId: string, request: Request) {
-  return service.createAll(ownerId, declaredBytes(request), async (add) => {
-    const contentType = request.headers.get('content-type') ?? '';
-    const fields = await readMultipart(incomingBody(request), contentType, ({ field, name, body }) => {
-      if (field !== 'file') throw uploadProblems.create('unexpected-file');
-      return add(name, body);
-    });
-    return readVisibility(fields.get('visibility'));
-  });
+  const contentType = request.headers.get('content-type') ?? '';
+  return withIncomingBody(request, (form) =>
+    service.createAll(ownerId, declaredBytes(request), async (add) => {
+      const fields = await readMultipart(form, contentType, ({ field, name, body }) => {
+        if (field !== 'file') throw uploadProblems.create('unexpected-file');
+        return add(name, body);
+      });
+      return readVisibility(fields.get('visibility'));
+    }),
+  );
 }
 
 /** Keeps a raw body under the name that ends the path (`PUT /api/files/by-name/:name`). */
 export function receiveRaw(service: UploadService, ownerId: string, request: Request) {
   const name = decodeLastSegment(contextOf(request).path);
-  return service.putByName(ownerId, name, incomingBody(request), declaredBytes(request));
+  return withIncomingBody(request, (body) => service.putByName(ownerId, name, body, declaredBytes(request)));
 }
 
 function declaredBytes(request: Request): number | null {

@@ -1,7 +1,7 @@
 import { Elysia, t } from 'elysia';
 import { requestProblems } from '../../kernel/problems.ts';
-import { connectionOf } from '../../web/context.ts';
 import { guard } from '../../web/guard.ts';
+import { withoutIdleCut } from '../../web/idle-cut.ts';
 import { rawBody } from '../../web/schemas.ts';
 import { CHECKSUM_ALGORITHMS } from './checksums.ts';
 import { readBody } from './incoming.ts';
@@ -63,33 +63,35 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const create = async (request: Request, ownerId: string): Promise<Response> => {
-    accept(request);
+    refuseOtherVersions(request);
     const { headers } = request;
     const concatenation = headers.get('upload-concat');
     // "The Client MUST NOT include the Upload-Length header in the final upload creation."
     const isFinal = parseConcatenation(concatenation)?.kind === 'final';
-    const state = await service.create(ownerId, {
-      length: isFinal ? null : readCreationLength(headers),
-      metadata: headers.get('upload-metadata') ?? '',
-      concatenation,
-      incoming: hasBody(request) && !isFinal ? incoming(request) : null,
-    });
+    const length = isFinal ? null : readCreationLength(headers);
+    const metadata = headers.get('upload-metadata') ?? '';
+    const bytes = hasBody(request) && !isFinal ? incoming(request) : null;
+    const state = await withoutIdleCut(request, () =>
+      service.create(ownerId, { length, metadata, concatenation, incoming: bytes }),
+    );
     return answer(201, state, { location: `${basePath()}${TUS_PATH}/${state.record.id}` });
   };
 
   const append = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    accept(request);
+    refuseOtherVersions(request);
     const bytes = incoming(request);
     const offset = readCount(request.headers, 'Upload-Offset');
     if (offset === null)
       throw uploadProblems.create('invalid-header', { detail: 'The header Upload-Offset is missing.' });
     const length = readCount(request.headers, 'Upload-Length');
-    return answer(204, await service.append(ownerId, id, { ...bytes, offset, length }));
+    // Bodies come as slowly as they like, and the last step of a very large upload reads it once more.
+    const state = await withoutIdleCut(request, () => service.append(ownerId, id, { ...bytes, offset, length }));
+    return answer(204, state);
   };
 
   const describe = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    accept(request);
-    const state = await service.describe(ownerId, id);
+    refuseOtherVersions(request);
+    const state = await withoutIdleCut(request, () => service.describe(ownerId, id));
     const { length, metadata, concatenation } = state.record;
     return answer(200, state, {
       // "The Server MUST prevent the client and/or proxies from caching the response by adding Cache-Control: no-store."
@@ -102,8 +104,8 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
   };
 
   const terminate = async (request: Request, ownerId: string, id: string): Promise<Response> => {
-    accept(request);
-    await service.terminate(ownerId, id);
+    refuseOtherVersions(request);
+    await withoutIdleCut(request, () => service.terminate(ownerId, id));
     return new Response(null, { status: 204 });
   };
 
@@ -210,10 +212,8 @@ function header(name: string, description: string, required = false) {
   return { name, in: 'header' as const, required, description, schema: { type: 'string' as const } };
 }
 
-/** Takes a request of this wire. "If the version specified by the Client is not supported, the Server MUST respond with 412 and MUST include Tus-Version." */
-function accept(request: Request): void {
-  // Bodies come as slowly as they like, and the last step of a very large upload reads it once more.
-  connectionOf(request).keepOpen();
+/** "If the version specified by the Client is not supported, the Server MUST respond with 412 and MUST include Tus-Version." */
+function refuseOtherVersions(request: Request): void {
   if (request.headers.get('tus-resumable') === TUS_VERSION) return;
   throw uploadProblems.create('unsupported-version', { headers: { 'tus-version': TUS_VERSION } });
 }

@@ -103,7 +103,12 @@ export async function openAuth(options: AuthHouseOptions = {}) {
         json !== undefined ? JSON.stringify(json) : form !== undefined ? new URLSearchParams(form).toString() : null;
       if (body !== null) sent.set('content-length', String(Buffer.byteLength(body)));
       const request = new Request(`http://localhost${path}`, { method, headers: sent, body });
-      const response = await gate(request, { peerAddress: address, isSecure: false, keepOpen: () => undefined });
+      const response = await gate(request, {
+        peerAddress: address,
+        isSecure: false,
+        keepOpen: () => undefined,
+        cutWhenIdle: () => undefined,
+      });
       const text = await response.text();
       if (response.status === 500) throw new Error(`${method} ${path} met a bug`, { cause: faults.at(-1) });
       return {

@@ -19,7 +19,7 @@ export function requestFor(path: string, init: RequestInit = {}, host = 'localho
       rate: null,
       wire: null,
     },
-    { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {} },
+    { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {}, cutWhenIdle() {} },
   );
   return request;
 }

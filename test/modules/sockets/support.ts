@@ -26,7 +26,12 @@ export interface TokenOptions {
 
 export type SocketHouseOptions = Partial<
   Pick<SocketsOptions, 'rules' | 'limits' | 'corsOrigins' | 'rpc' | 'pusher' | 'publicUrl' | 'logins'>
-> & { readonly bus?: (clock: FakeClock) => Bus; readonly policy?: RatePolicy; readonly clock?: FakeClock };
+> & {
+  readonly bus?: (clock: FakeClock) => Bus;
+  readonly policy?: RatePolicy;
+  readonly clock?: FakeClock;
+  readonly idleSeconds?: number;
+};
 
 /** The sockets behind the real gate and the real listener, with accounts that are made up and a clock that is turned by hand. */
 export async function openSockets(options: SocketHouseOptions = {}) {
@@ -100,6 +105,7 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     refuse: refusedResponse,
     handle: gate,
     sockets: sockets.upgrades,
+    ...(options.idleSeconds === undefined ? {} : { idleSeconds: options.idleSeconds }),
   });
   await sockets.start?.();
 

@@ -37,6 +37,8 @@ export interface UploadsOptions {
   readonly redirectsDownloads?: boolean;
   readonly linkKey?: Uint8Array;
   readonly clock?: Clock;
+  /** When the listener cuts idle connections. */
+  readonly idleSeconds?: number;
   /** Puts something between the module and its disk store. */
   readonly wrapStore?: (store: ObjectStore) => ObjectStore;
   readonly wrapImages?: (images: Images) => Images;
@@ -125,6 +127,7 @@ export async function openUploads(options: UploadsOptions = {}) {
       isHostAllowed: () => true,
       refuse: () => new Response(null, { status: 421 }),
       handle: gate,
+      ...(options.idleSeconds === undefined ? {} : { idleSeconds: options.idleSeconds }),
     });
     await module.start();
     return { module, server };
