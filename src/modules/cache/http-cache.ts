@@ -1,5 +1,5 @@
+import { AddressMap } from '../../kernel/address-map.ts';
 import { createAllowance } from '../../kernel/allowance.ts';
-import { LruMap } from '../../kernel/lru.ts';
 import type { CacheSpace } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { FetchOrigin, HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
@@ -83,8 +83,8 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   const fillOptions = { store, clock, maxBytes: limits.maxBodyBytes, allowance: createAllowance(limits.maxFillBytes) };
   const flights = new Map<string, Flight>();
   /** URLs whose answers are not shared, so that nobody waits for nothing; until when. */
-  const hitForMiss = new LruMap<string, number>(MAX_HIT_FOR_MISS);
-  const seen = new LruMap<string, SeenAnswer>(MAX_SEEN);
+  const hitForMiss = new AddressMap<number>(MAX_HIT_FOR_MISS);
+  const seen = new AddressMap<SeenAnswer>(MAX_SEEN);
 
   return {
     store,

@@ -1,5 +1,5 @@
+import { AddressMap } from '../../kernel/address-map.ts';
 import type { Caller } from '../../kernel/caller.ts';
-import { LruMap } from '../../kernel/lru.ts';
 import type { FetchOrigin, HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
 
 export interface CachedOptions {
@@ -28,7 +28,7 @@ const HINTS = [
 
 /** Sends scripts' answers through the HTTP cache. */
 export function createCached({ cache, ruleFor }: CachedOptions) {
-  const hopeless = new LruMap<string, true>(REMEMBERED);
+  const hopeless = new AddressMap<true>(REMEMBERED);
 
   return async (request: Request, path: string, caller: Caller | null, ask: FetchOrigin): Promise<Response> => {
     const named = ruleFor(path, 'php');

@@ -57,8 +57,8 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     if (name !== undefined) return name;
     const isPassed = PLAIN_NAME.test(header) && !DROPPED.has(header) && !isForgeable(header);
     name = isPassed ? `HTTP_${header.toUpperCase().replaceAll('-', '_')}` : null;
-    // Clients make up names: what is remembered is bounded.
-    if (names.size < 1_000) names.set(header, name);
+    // Clients make up names: what is remembered is bounded, in bytes, too.
+    if (names.size < 1_000 && header.length <= 100) names.set(header, name);
     return name;
   };
 

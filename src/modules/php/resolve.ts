@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LruMap } from '../../kernel/lru.ts';
+import { AddressMap } from '../../kernel/address-map.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { isBelow, type OpenedFile, type OpenFile, realPathOf } from '../../web/static-file.ts';
 import { isScript, isSource, type PhpRules } from './rules.ts';
@@ -48,7 +48,7 @@ const MISSING = { kind: 'missing' } as const;
 /** Finds out what a path means: a script with its PATH_INFO, a file to be sent, a folder, or nothing. */
 export function createResolver(options: ResolverOptions): (path: PhpPath) => Target | Promise<Target> {
   const { mode, script, rules, openFile, clock } = options;
-  const known = new LruMap<string, { readonly target: ScriptTarget; readonly at: number }>(REMEMBERED);
+  const known = new AddressMap<{ readonly target: ScriptTarget; readonly at: number }>(REMEMBERED);
 
   /** A file or a folder under real roots only; `null` for everything else. */
   async function look(root: string, names: readonly string[]): Promise<Found | null> {

@@ -498,6 +498,15 @@ describe('many requests at once', () => {
     expect(new Set(texts).size).toBe(10);
   });
 
+  test('what was made of endless addresses is not remembered', async () => {
+    const cache = openHttpCache();
+    cache.replies(() => answer('own', { 'cache-control': 'private' }));
+    const lengths = [100, 10_000];
+    for (const length of lengths) await cache.send(`/${'a'.repeat(length)}`);
+    const seen = lengths.map((length) => cache.cache.lastSeen(`http://localhost/${'a'.repeat(length)}`));
+    expect(seen).toMatchObject([{ status: 200 }, null]);
+  });
+
   test('people with Authorization never wait for each other', async () => {
     const cache = openHttpCache();
     const slow = Promise.withResolvers<void>();
