@@ -179,7 +179,7 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       return (await readMark(handle)) ?? Number(info.size);
     },
 
-    async concat(handle, sources) {
+    async concat(handle, sources, { signal } = {}) {
       const path = pathOf(handle);
       await mustStat(handle);
       await atDisk(truncate(path, 0));
@@ -187,7 +187,7 @@ export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableS
       const file = await atDisk(open(path, 'r+'));
       try {
         const body = contentsOf(sources.map(pathOf));
-        return await carry(handle, await appendTo(file, body, { position: 0, hash: null }));
+        return await carry(handle, await appendTo(file, body, { position: 0, hash: null, signal }));
       } catch (error) {
         if (error instanceof AppendFault) error.hash?.drop();
         throw error instanceof AppendFault ? error.cause : error;

@@ -154,17 +154,20 @@ export function s3ResumableStore({ bucket, parts, sender }: S3Tools): ResumableS
       return growth && sizeOf(growth);
     },
 
-    async concat(handle, sources) {
+    async concat(handle, sources, { signal } = {}) {
       const before = await growths.get(handle);
       if (before.uploadId !== null) await parts.abort(handle, before.uploadId);
       const empty = await growths.save(handle, EMPTY);
       // Parts cannot be read before they are an object.
-      for (const source of sources) await publish(source, await growths.get(source));
+      for (const source of sources) {
+        signal?.throwIfAborted();
+        await publish(source, await growths.get(source));
+      }
       const content = (async function* () {
         for (const source of sources) yield* contentOf(source);
       })();
       const hash = new Bun.CryptoHasher('sha256');
-      return sizeOf(await grow(handle, empty, content, hash, { signal: undefined, isAtomic: true }));
+      return sizeOf(await grow(handle, empty, content, hash, { signal, isAtomic: true }));
     },
 
     async finish(key) {

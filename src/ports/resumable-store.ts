@@ -23,9 +23,13 @@ export interface ResumableStore {
   size(handle: string): Promise<number | null>;
   /**
    * Makes a new object out of others, in their order. One that an interrupted call left half made is made again; the others
-   * stay as they are. @returns its size.
+   * stay as they are. Rejects with the signal's reason when it is aborted first. @returns its size.
    */
-  concat(handle: string, sources: readonly string[]): Promise<number>;
+  concat(
+    handle: string,
+    sources: readonly string[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<number>;
   /**
    * Publishes the object under its key, whole and at once; the result is that of `ObjectStore.put`. The SHA-256 is of the bytes
    * that are stored, whoever sent them. Nothing can be added any more. Until {@link settle} a repeated call, in this or another

@@ -179,6 +179,21 @@ export function resumableStoreContract(name: string, open: () => Promise<Resumab
       expect(await subject.leftovers()).toEqual([]);
     });
 
+    test('stops joining when it is told to, and joins again from the start', async () => {
+      const source = await store.create('files/part');
+      await store.append(source, 0, from([bytes(6 * MiB, 1)]));
+      const handle = await store.create('files/whole');
+      const reason = new Error('no longer wanted');
+      const stop = new AbortController();
+      const joining = failureOf(store.concat(handle, [source, source], { signal: stop.signal }));
+      stop.abort(reason);
+      expect(await joining).toBe(reason);
+      expect(await store.concat(handle, [source])).toBe(6 * MiB);
+      expect((await store.finish(handle)).sha256).toBe(sha256(bytes(6 * MiB, 1)));
+      for (const each of [handle, source]) await store.abort(each);
+      expect(await subject.leftovers()).toEqual([]);
+    });
+
     test('takes nothing more once it is finished', async () => {
       const handle = await store.create('files/done');
       await store.append(handle, 0, from([bytes(10)]));

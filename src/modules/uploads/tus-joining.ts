@@ -76,7 +76,7 @@ export function createJoining(options: JoiningOptions) {
           for (const partId of ids) await quota.release(tx, partId);
           await quota.reserve(tx, { id, ownerId, bytes: length, ttlMs: reservationTtlMs });
           await uploadRecords.insert(tx, record);
-          await uploadRecords.consume(tx, ids, id);
+          await uploadRecords.consume(tx, ids, record);
         }),
       );
       return record;
@@ -95,7 +95,9 @@ export function createJoining(options: JoiningOptions) {
     if (record.fileId !== null) return record;
     const handles = parts.map(({ handle }) => handle);
     // All bytes may be there already, from a request that came no further.
-    if ((await resumable.size(record.handle)) !== record.length) await resumable.concat(record.handle, handles);
+    if ((await resumable.size(record.handle)) !== record.length) {
+      await resumable.concat(record.handle, handles, { signal: lock.signal });
+    }
     try {
       const fileId = await complete(record, lock);
       await dropBytes(parts);
@@ -109,6 +111,7 @@ export function createJoining(options: JoiningOptions) {
   return async (draft: UploadRecord, ids: readonly string[], concatenation: string): Promise<UploadRecord> => {
     const parts = await partsOf(draft.ownerId, ids);
     const { id } = (await findEarlier(parts, concatenation)) ?? (await begin(draft, parts));
-    return locks.hold(id, (lock, record) => join(record, parts, lock));
+    // The same request again must not end the first, which would begin anew each time and never be done.
+    return locks.hold(id, (lock, record) => join(record, parts, lock), { isPatient: true });
   };
 }

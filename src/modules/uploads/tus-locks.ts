@@ -26,14 +26,19 @@ export interface UploadLocks {
   /** Runs `work` on a row that was made with {@link firstHold}. */
   own<T>(id: string, work: (lock: WriteLock) => Promise<T>): Promise<T>;
   /**
-   * Runs `work` as soon as the upload has no other writer. Throws `uploads/locked` when the writer does not let go,
+   * Runs `work` as soon as the upload has no other writer. Throws `uploads/locked` when the writer does not let go in time,
    * `uploads/not-found` when there is no such upload.
    */
-  hold<T>(id: string, work: (lock: WriteLock, record: UploadRecord) => Promise<T>): Promise<T>;
+  hold<T>(id: string, work: (lock: WriteLock, record: UploadRecord) => Promise<T>, options?: HoldOptions): Promise<T>;
   /** Asks a writer to keep what it has and let go, and waits for that a while. */
   quiet(record: UploadRecord): Promise<void>;
   /** Asks every writer of this process to let go, waits until all have, and takes no new one. */
   drain(): Promise<void>;
+}
+
+export interface HoldOptions {
+  /** Waits for another writer without asking it to let go. */
+  readonly isPatient?: boolean;
 }
 
 export interface UploadLockOptions {
@@ -78,8 +83,11 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
     writer.stop.abort(locked());
   };
 
-  /** Takes the lock if it is free, else notes that somebody waits. */
-  const take = (id: string): Promise<{ readonly record: UploadRecord; readonly isTaken: boolean } | null> =>
+  /** Takes the lock if it is free, else notes that somebody waits who is not patient. */
+  const take = (
+    id: string,
+    isPatient: boolean,
+  ): Promise<{ readonly record: UploadRecord; readonly isTaken: boolean } | null> =>
     database.write(async (tx) => {
       const record = await uploadRecords.find(tx, id);
       if (!record) return null;
@@ -87,8 +95,8 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
       const heldUntil = clock.now() + TTL_MS;
       const changes = isTaken
         ? { holder, heldUntil, fence: record.fence + 1, isReleaseAsked: false, ...(await onHold(tx, id)) }
-        : { isReleaseAsked: true };
-      if (isTaken || !record.isReleaseAsked) await uploadRecords.update(tx, id, changes);
+        : { isReleaseAsked: record.isReleaseAsked || !isPatient };
+      if (isTaken || changes.isReleaseAsked !== record.isReleaseAsked) await uploadRecords.update(tx, id, changes);
       return { record: { ...record, ...changes }, isTaken };
     });
 
@@ -153,9 +161,9 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
   };
 
   /** Waits until no other writer of this process is at it. @returns whether that came true in time. */
-  const leftHere = async (id: string, deadline: number): Promise<boolean> => {
+  const leftHere = async (id: string, deadline: number, isPatient = false): Promise<boolean> => {
     for (let writer = writers.get(id); writer; writer = writers.get(id)) {
-      askHere(writer);
+      if (!isPatient) askHere(writer);
       if (!(await settlesBefore(writer.done, deadline - clock.now()))) return false;
     }
     return true;
@@ -180,15 +188,15 @@ export function createUploadLocks(options: UploadLockOptions): UploadLocks {
 
     own: (id, work) => enter(id, (writer) => use({ id, fence: 1 }, writer, work)),
 
-    async hold(id, work) {
+    async hold(id, work, { isPatient = false } = {}) {
       const deadline = clock.now() + PATIENCE_MS;
       do {
-        if (!(await leftHere(id, deadline))) throw locked();
+        if (!(await leftHere(id, deadline, isPatient))) throw locked();
         // Another newcomer may have waited for the same writer.
       } while (writers.has(id));
       return enter(id, async (writer) => {
         for (;;) {
-          const found = await take(id);
+          const found = await take(id, isPatient);
           if (!found) throw uploadProblems.create('not-found');
           const { record, isTaken } = found;
           if (isTaken) return use(record, writer, (lock) => work(lock, record));

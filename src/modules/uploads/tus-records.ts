@@ -1,4 +1,5 @@
-import { and, asc, eq, inArray, isNull, lte, or, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNull, lte, notExists, or, sql } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/sqlite-core';
 import { resumableUploads } from '../../db/schema/resumable-uploads.ts';
 import type { Queries } from '../../ports/database.ts';
 import { preparedQuery } from '../../ports/prepared.ts';
@@ -21,6 +22,20 @@ const byId = preparedQuery((queries) =>
 );
 
 const heldAs = ({ id, fence }: Hold) => and(eq(resumableUploads.id, id), eq(resumableUploads.fence, fence));
+
+/** Expired, written to by nobody, and no part of a final upload that is not a file yet: its bytes may still be wanted. */
+function isOver(queries: Queries, now: number) {
+  const final = alias(resumableUploads, 'final');
+  const unfinished = queries
+    .select({ id: final.id })
+    .from(final)
+    .where(and(eq(final.id, resumableUploads.finalId), isNull(final.fileId)));
+  return and(
+    lte(resumableUploads.expiresAt, now),
+    or(isNull(resumableUploads.holder), lte(resumableUploads.heldUntil, now)),
+    notExists(unfinished),
+  );
+}
 
 /** Every query on resumable uploads; reads take `database.read` or a transaction, writes a transaction. */
 export const uploadRecords = {
@@ -54,24 +69,20 @@ export const uploadRecords = {
     await tx.delete(resumableUploads).where(heldAs(hold));
   },
 
-  /** The partial uploads whose bytes went into a final one. */
-  async consume(tx: Queries, ids: readonly string[], finalId: string): Promise<void> {
+  /** The partial uploads whose bytes go into a final one. They last as long as it. */
+  async consume(tx: Queries, ids: readonly string[], final: Pick<UploadRecord, 'id' | 'expiresAt'>): Promise<void> {
     await tx
       .update(resumableUploads)
-      .set({ finalId })
+      .set({ finalId: final.id, expiresAt: final.expiresAt })
       .where(inArray(resumableUploads.id, [...ids]));
   },
 
-  /** Deletes uploads that have expired and that nobody writes to. @returns what was deleted. */
+  /** Deletes uploads that are over. @returns what was deleted. */
   async removeExpired(tx: Queries, now: number, limit: number): Promise<UploadRecord[]> {
-    const isOver = and(
-      lte(resumableUploads.expiresAt, now),
-      or(isNull(resumableUploads.holder), lte(resumableUploads.heldUntil, now)),
-    );
     const batch = tx
       .select({ id: resumableUploads.id })
       .from(resumableUploads)
-      .where(isOver)
+      .where(isOver(tx, now))
       .orderBy(asc(resumableUploads.expiresAt))
       .limit(limit);
     return tx.delete(resumableUploads).where(inArray(resumableUploads.id, batch)).returning();
@@ -81,7 +92,7 @@ export const uploadRecords = {
     const found = await queries
       .select({ id: resumableUploads.id })
       .from(resumableUploads)
-      .where(lte(resumableUploads.expiresAt, now))
+      .where(isOver(queries, now))
       .limit(1);
     return found.length > 0;
   },

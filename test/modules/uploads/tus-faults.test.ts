@@ -4,12 +4,14 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isNull } from 'drizzle-orm';
 import { resumableUploads } from '../../../src/db/schema/resumable-uploads.ts';
 import { quotaReservations } from '../../../src/db/schema/uploads.ts';
 import { diskResumableStore } from '../../../src/drivers/disk-resumable-store.ts';
 import { databaseProblems } from '../../../src/kernel/problems.ts';
 import { uploadProblems } from '../../../src/modules/uploads/problems.ts';
 import { createQuota } from '../../../src/modules/uploads/quota.ts';
+import { uploadRecords } from '../../../src/modules/uploads/tus-records.ts';
 import { createUploadSweep } from '../../../src/modules/uploads/tus-sweep.ts';
 import type { Database } from '../../../src/ports/database.ts';
 import { bytes } from '../../contracts/object-store.ts';
@@ -289,6 +291,90 @@ describe('what is not there or not in time', () => {
     expect((await alice.patch(path, 0, 'hello')).status).toBe(410);
     expect((await alice.send('DELETE', path, {})).status).toBe(204);
     expect(await rows()).toEqual([]);
+  });
+});
+
+describe('joining', () => {
+  /** Joins that begin when `started` resolves and go on when `goOn` is. */
+  async function openSlow(options: UploadsOptions = {}) {
+    const started = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let joins = 0;
+    await open({
+      ...options,
+      wrapResumable: (store) => ({
+        ...store,
+        async concat(handle, sources, { signal } = {}) {
+          joins++;
+          started.resolve();
+          const stopped = new Promise<never>((_, reject) => {
+            signal?.addEventListener('abort', () => reject(signal.reason));
+          });
+          await Promise.race([goOn.promise, stopped]);
+          return store.concat(handle, sources, { signal });
+        },
+      }),
+    });
+    const part = await alice.create(5, { 'upload-concat': 'partial' });
+    await alice.patch(part, 0, 'hello');
+    const final = { 'upload-concat': `final;${part}` };
+    return { started: started.promise, goOn: () => goOn.resolve(), final, joins: () => joins };
+  }
+
+  test('is not waited for by a drain, and is done again elsewhere', async () => {
+    const { started, goOn, final } = await openSlow();
+    const joining = alice.send('POST', '/api/uploads', final);
+    await started;
+    await uploads.module.drain();
+    expect((await joining).status).toBe(423);
+    goOn();
+    const there = tusClient(uploads, 'alice', await uploads.openBeside());
+    expect((await there.send('POST', '/api/uploads', final)).status).toBe(201);
+    expect((await files())[0]?.sha256).toBe(sha256(Buffer.from('hello')));
+  });
+
+  test('goes on when the same is asked for again, in this process or another', async () => {
+    let writes = 0;
+    const { started, goOn, final, joins } = await openSlow({
+      wrapDatabase: (database) => ({
+        ...database,
+        read: database.read,
+        write(work) {
+          writes++;
+          return database.write(work);
+        },
+      }),
+    });
+    const there = tusClient(uploads, 'alice', await uploads.openBeside());
+    const first = alice.send('POST', '/api/uploads', final);
+    await started;
+    const before = writes;
+    const others = [alice, there].map((client) => client.send('POST', '/api/uploads', final));
+    // The other process looks again and again.
+    await eventually(() => writes >= before + 3);
+    goOn();
+    const statuses = (await Promise.all([first, ...others])).map(({ status }) => status);
+    expect([statuses, joins()]).toEqual([[201, 201, 201], 1]);
+    expect(await files()).toHaveLength(1);
+  });
+
+  test('keeps its parts until there is a file, however long it takes', async () => {
+    let now = Date.now();
+    await open({ clock: { now: () => now } });
+    const part = await alice.create(5, { 'upload-concat': 'partial' });
+    await alice.patch(part, 0, 'hello');
+    now += 23 * 3_600_000;
+    expect((await alice.send('POST', '/api/uploads', { 'upload-concat': `final;${part}` })).status).toBe(201);
+    const [one, other] = await rows();
+    expect(one?.expiresAt).toBe(other?.expiresAt as number);
+
+    const late = now + 25 * 3_600_000;
+    const hold = { fileId: null, holder: 'somebody', heldUntil: late + 1 };
+    await uploads.database.write((tx) => tx.update(resumableUploads).set(hold).where(isNull(resumableUploads.finalId)));
+    expect(await uploadRecords.hasExpired(uploads.database.read, late)).toBe(false);
+    expect(await uploads.database.write((tx) => uploadRecords.removeExpired(tx, late, 10))).toEqual([]);
+    await uploads.database.write((tx) => tx.update(resumableUploads).set({ fileId: 'a file' }));
+    expect(await uploads.database.write((tx) => uploadRecords.removeExpired(tx, late, 10))).toHaveLength(1);
   });
 });
 
