@@ -37,6 +37,8 @@ export interface HttpCacheLimits {
   readonly followMs: number;
   /** How long requests for what turned out not to be storable do not wait for each other. */
   readonly hitForMissMs: number;
+  /** How long an origin may be silent within an answer that is to be stored, until that is given up. */
+  readonly silenceMs: number;
 }
 
 const LIMITS: HttpCacheLimits = {
@@ -44,6 +46,7 @@ const LIMITS: HttpCacheLimits = {
   maxFillBytes: 64 * 2 ** 20,
   followMs: 10_000,
   hitForMissMs: 60_000,
+  silenceMs: 60_000,
 };
 const MAX_HIT_FOR_MISS = 10_000;
 const MAX_SEEN = 2_000;
@@ -80,7 +83,8 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   const limits = { ...LIMITS, ...options.limits };
   const store = createHttpStore(space, options.randomId);
   const { counts } = space;
-  const fillOptions = { store, clock, maxBytes: limits.maxBodyBytes, allowance: createAllowance(limits.maxFillBytes) };
+  const { maxBodyBytes: maxBytes, silenceMs } = limits;
+  const fillOptions = { store, clock, maxBytes, silenceMs, allowance: createAllowance(limits.maxFillBytes) };
   const flights = new Map<string, Flight>();
   /** URLs whose answers are not shared, so that nobody waits for nothing; until when. */
   const hitForMiss = new AddressMap<number>(MAX_HIT_FOR_MISS);
@@ -239,6 +243,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
       return fromEntry(outcome, request, reason, true);
     }
     const { meta, body } = outcome;
+    if (!body.complete && clock.now() - body.movedAt > limits.followMs) return null;
     const asked = variantOf(meta.vary, request.headers);
     if (asked === null || asked !== variantOf(meta.vary, outcome.asker)) return null;
     const { status } = meta;

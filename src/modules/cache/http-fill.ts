@@ -46,6 +46,8 @@ export interface FillOptions {
   readonly clock: Clock;
   /** Largest content that is stored. */
   readonly maxBytes: number;
+  /** How long the origin may be silent within its answer. */
+  readonly silenceMs: number;
   readonly allowance: Allowance;
 }
 
@@ -141,6 +143,8 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
 
   const body = shareBody(response.body ?? emptyStream(), {
     maxBytes: options.maxBytes,
+    silenceMs: options.silenceMs,
+    clock,
     allowance: options.allowance,
     reservedBytes: declared ?? 0,
   });

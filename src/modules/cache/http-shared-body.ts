@@ -1,5 +1,7 @@
 import type { Allowance } from '../../kernel/allowance.ts';
 
+import type { Clock } from '../../ports/clock.ts';
+
 /**
  * Content that several read while it comes: the one who asked first from its first byte, others from their own first byte, and the
  * store when it is whole.
@@ -11,6 +13,8 @@ export interface SharedBody {
   readonly begun: Promise<void>;
   /** The content, once all of it is here. */
   readonly complete: Uint8Array<ArrayBuffer> | null;
+  /** When its latest chunk came; at first, when it began. */
+  readonly movedAt: number;
   /** A reader of its own, from the first byte. The first one called is the reader that goes on when the content outgrows what is kept. */
   open(): ReadableStream<Uint8Array>;
   /** Nobody will read what is not kept. */
@@ -19,6 +23,9 @@ export interface SharedBody {
 
 export interface SharedBodyOptions {
   readonly maxBytes: number;
+  /** How long the source may be silent until it is taken for broken. */
+  readonly silenceMs: number;
+  readonly clock: Clock;
   /** Bytes taken from the allowance already: the length that was declared, or 0. */
   readonly reservedBytes: number;
   readonly allowance: Allowance;
@@ -29,7 +36,7 @@ export interface SharedBodyOptions {
  * goes on for its first reader alone, no faster than that one reads, and nothing of it is kept.
  */
 export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBodyOptions): SharedBody {
-  const { maxBytes, allowance } = options;
+  const { maxBytes, silenceMs, clock, allowance } = options;
   const reader = source.getReader();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -37,6 +44,7 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
   let state: 'reading' | 'done' | 'outgrown' | 'broken' = 'reading';
   let fault: unknown;
   let complete: Uint8Array<ArrayBuffer> | null = null;
+  let movedAt = clock.now();
   let first: 'awaited' | 'reading' | 'gone' = 'awaited';
   let changed = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
@@ -64,7 +72,8 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
 
   const pump = async () => {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await inTime(reader.read(), silenceMs);
+      movedAt = clock.now();
       if (done) {
         complete = joined(chunks, size);
         state = 'done';
@@ -88,7 +97,7 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
     .catch((error) => {
       fault = error;
       state = 'broken';
-      release();
+      giveUp(error);
     })
     .finally(() => {
       tell();
@@ -140,6 +149,9 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
     get complete() {
       return complete;
     },
+    get movedAt() {
+      return movedAt;
+    },
     open() {
       const isFirst = first === 'awaited';
       if (isFirst) first = 'reading';
@@ -147,6 +159,18 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
     },
     leave: () => leave(),
   };
+}
+
+async function inTime<T>(reading: Promise<T>, ms: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the origin fell silent')), ms);
+  });
+  try {
+    return await Promise.race([reading, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {

@@ -664,6 +664,40 @@ describe('content on its way', () => {
     expect(cache.asked).toHaveLength(2);
   });
 
+  test.each([
+    ['of a declared length', { 'content-length': '6' }],
+    ['of an open end', {}],
+  ])('%s that falls silent breaks off, is not stored, and keeps nobody from asking', async (_what, length) => {
+    const cache = openHttpCache({ silenceMs: 20 });
+    const stream = byHand();
+    cache.replies(() => new Response(stream.body, { headers: { ...fresh, ...length } }));
+    stream.push('abc');
+    const text = await (await cache.send('/a')).text().catch(() => 'broken');
+    expect([text, stream.isCancelled()]).toEqual(['broken', true]);
+    await settle();
+    cache.replies(() => answer('whole', fresh));
+    expect(await (await cache.send('/a')).text()).toBe('whole');
+  });
+
+  test('that has not moved for long is not waited for', async () => {
+    const cache = openHttpCache();
+    const stream = byHand();
+    cache.replies(() => new Response(stream.body, { headers: { ...fresh, 'content-length': '6' } }));
+    const pending = cache.send('/a');
+    await settle();
+    stream.push('abc');
+    const first = await pending;
+    cache.clock.turn(9_000);
+    const follower = await cache.send('/a');
+    expect(status(follower)).toContain('collapsed');
+    cache.clock.turn(2_000);
+    cache.replies(() => answer('own', fresh));
+    expect(await (await cache.send('/a')).text()).toBe('own');
+    stream.push('def');
+    stream.end();
+    expect([await first.text(), await follower.text()]).toEqual(['abcdef', 'abcdef']);
+  });
+
   test('takes no more memory in all than allowed: what comes beyond it is not stored', async () => {
     const cache = openHttpCache({ maxFillBytes: 1000 });
     const streams = Array.from({ length: 3 }, byHand);
