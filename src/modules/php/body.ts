@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../kernel/errors.ts';
-import { requestProblems, storageProblems } from '../../kernel/problems.ts';
+import { requestProblems, serverProblems, storageProblems } from '../../kernel/problems.ts';
 import type { PhpBody } from '../../ports/php-pool.ts';
+import { createSpoolBudget, type SpoolShare } from './spool-budget.ts';
 
 export interface TakenBody {
   /** `null` when the request has none. */
@@ -17,12 +18,19 @@ export interface BodyOptions {
   readonly maxBytes: number;
   /** Where bodies wait that are too large for memory. */
   readonly spoolDir: string;
+  /** Bytes that are free where they wait; asked once that place is there. */
+  readonly freeBytes: () => Promise<number>;
+  /** A client that sends nothing for so long is given up. */
+  readonly stallMs?: number;
 }
 
 /** Up to this a body waits in memory. */
 const MEMORY_BYTES = 1024 * 1024;
-/** A client that sends nothing for so long is given up. */
+/** Up to this a body is read in one go, which costs a fraction of streaming it. */
+const SMALL_BYTES = 64 * 1024;
 const STALL_MS = 60_000;
+/** When to come back while the disk is taken. */
+const RETRY_SECONDS = 10;
 const CHUNK_BYTES = 256 * 1024;
 
 const NONE: TakenBody = { body: null, release: async () => undefined };
@@ -34,29 +42,40 @@ const NONE: TakenBody = { body: null, release: async () => undefined };
 export function createBodyTaker({
   maxBytes,
   spoolDir,
-}: BodyOptions): (request: Request) => TakenBody | Promise<TakenBody> {
+  freeBytes,
+  stallMs = STALL_MS,
+}: BodyOptions): (request: Request, isSignedIn: boolean) => TakenBody | Promise<TakenBody> {
   const limit = maxBytes === 0 ? Number.POSITIVE_INFINITY : maxBytes;
+  const openShare = createSpoolBudget(freeBytes);
   let hasFolder = false;
 
-  async function spool(request: Request): Promise<TakenBody> {
+  async function spool(request: Request, isSignedIn: boolean): Promise<TakenBody> {
     const kept: Uint8Array[] = [];
     let size = 0;
     let file: Awaited<ReturnType<typeof openNameless>> | null = null;
+    let share: SpoolShare | null = null;
     try {
-      for await (const chunk of chunksOf(request)) {
+      for await (const chunk of chunksOf(request, stallMs)) {
         size += chunk.length;
         if (size > limit) throw tooLarge();
-        if (!file && size > MEMORY_BYTES) {
+        if (size <= MEMORY_BYTES) {
+          kept.push(chunk);
+          continue;
+        }
+        if (!file || !share) {
           if (!hasFolder) await mkdir(spoolDir, { recursive: true, mode: 0o700 });
           hasFolder = true;
+          share = await openShare(isSignedIn);
           file = await openNameless(spoolDir);
+          if (!share.take(size - chunk.length)) throw noRoom();
           for (const earlier of kept.splice(0)) await file.write(earlier);
         }
-        if (file) await file.write(chunk);
-        else kept.push(chunk);
+        if (!share.take(chunk.length)) throw noRoom();
+        await file.write(chunk);
       }
     } catch (error) {
       await file?.close();
+      share?.end();
       throw toProblem(error);
     }
     const spooled = file;
@@ -79,18 +98,19 @@ export function createBodyTaker({
         if (isReleased) return;
         isReleased = true;
         await spooled.close();
+        share?.end();
       },
     };
   }
 
-  return (request) => {
+  return (request, isSignedIn) => {
     const declared = request.headers.get('content-length');
     if (declared === null && !request.headers.has('transfer-encoding')) return NONE;
     const size = declared === null ? null : Number(declared);
     if (size !== null && size > limit) throw tooLarge();
     if (size === 0) return inMemory(new Uint8Array());
-    if (size !== null && size <= MEMORY_BYTES) return readWhole(request, size);
-    return spool(request);
+    if (size !== null && size <= SMALL_BYTES) return readWhole(request, size, stallMs);
+    return spool(request, isSignedIn);
   };
 }
 
@@ -98,9 +118,9 @@ function inMemory(bytes: Uint8Array): TakenBody {
   return { body: { size: bytes.length, open: () => bytes }, release: async () => undefined };
 }
 
-async function readWhole(request: Request, size: number): Promise<TakenBody> {
+async function readWhole(request: Request, size: number, stallMs: number): Promise<TakenBody> {
   try {
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = new Uint8Array(await orStalled(request.arrayBuffer(), stallMs));
     if (bytes.length !== size) throw requestProblems.create('malformed');
     return inMemory(bytes);
   } catch (error) {
@@ -116,16 +136,12 @@ async function openNameless(folder: string) {
   return file;
 }
 
-async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+async function* chunksOf(request: Request, stallMs: number): AsyncGenerator<Uint8Array> {
   const reader = request.body?.getReader();
   if (!reader) return;
   try {
     for (;;) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(requestProblems.create('malformed', { headers: CLOSE })), STALL_MS);
-      });
-      const { done, value } = await Promise.race([reader.read(), late]).finally(() => clearTimeout(timer));
+      const { done, value } = await orStalled(reader.read(), stallMs);
       if (done) return;
       yield value;
     }
@@ -134,11 +150,24 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** What is read, if it is there in time. */
+function orStalled<T>(read: Promise<T>, stallMs: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(requestProblems.create('malformed', { headers: CLOSE })), stallMs);
+  });
+  return Promise.race([read, late]).finally(() => clearTimeout(timer));
+}
+
 /** What was not read stays on the connection, which can carry nothing else then. */
 const CLOSE = { connection: 'close' };
 
 function tooLarge(): AppError {
   return requestProblems.create('too-large', { headers: CLOSE });
+}
+
+function noRoom(): AppError {
+  return serverProblems.create('busy', { headers: CLOSE, retryAfterSeconds: RETRY_SECONDS });
 }
 
 function toProblem(error: unknown): AppError {

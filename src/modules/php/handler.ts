@@ -52,7 +52,7 @@ export function createPhpHandler(options: PhpHandlerOptions): Fallback {
     let isStreaming = false;
     let taken: TakenBody | null = null;
     try {
-      taken = await takeBody(request);
+      taken = await takeBody(request, context.caller !== null);
       const { body } = taken;
       const params = toEnvironment({ request, context, connection, target, bodySize: body?.size ?? null });
       const script = target.names.join('/');

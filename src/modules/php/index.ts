@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { isAbsolute, resolve as toAbsolute } from 'node:path';
 import type { HealthCheck } from '../../kernel/checks.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
@@ -78,7 +79,14 @@ export function createPhp(options: PhpOptions): Php {
       openFile,
       clock,
     }),
-    takeBody: createBodyTaker({ maxBytes: options.maxBodyBytes, spoolDir: options.spoolDir }),
+    takeBody: createBodyTaker({
+      maxBytes: options.maxBodyBytes,
+      spoolDir: options.spoolDir,
+      freeBytes: async () => {
+        const { bavail, bsize } = await statfs(options.spoolDir);
+        return bavail * bsize;
+      },
+    }),
     toEnvironment: createEnvironment({
       mount,
       version: options.version,

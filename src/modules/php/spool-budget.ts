@@ -1,0 +1,45 @@
+/** What one body takes of the disk. */
+export interface SpoolShare {
+  /** @returns whether there was so much left. */
+  take(bytes: number): boolean;
+  /** Gives back all that was taken. Idempotent. */
+  end(): void;
+}
+
+/** All bodies together leave the rest to the database and the files, which are on the same disk. */
+const PART_OF_FREE = 1 / 4;
+/** Those who are not signed in never crowd out those who are. */
+const PART_OF_STRANGERS = 1 / 2;
+
+/**
+ * Disk that all bodies together may take while they wait for their scripts: a quarter of what would be free without them, and half of
+ * that for callers who are not signed in.
+ *
+ * @param freeBytes what is free on the disk now.
+ */
+export function createSpoolBudget(freeBytes: () => Promise<number>) {
+  let used = 0;
+  let usedByStrangers = 0;
+
+  /** Begins the share of one body. */
+  return async (isSignedIn: boolean): Promise<SpoolShare> => {
+    const free = await freeBytes();
+    const room = (free + used) * PART_OF_FREE;
+    let taken = 0;
+    return {
+      take(bytes) {
+        if (used + bytes > room) return false;
+        if (!isSignedIn && usedByStrangers + bytes > room * PART_OF_STRANGERS) return false;
+        taken += bytes;
+        used += bytes;
+        if (!isSignedIn) usedByStrangers += bytes;
+        return true;
+      },
+      end() {
+        used -= taken;
+        if (!isSignedIn) usedByStrangers -= taken;
+        taken = 0;
+      },
+    };
+  };
+}
