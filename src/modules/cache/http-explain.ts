@@ -19,6 +19,7 @@ const BYPASSES: Readonly<Record<string, string>> = {
   'rule-off': 'the rule turns the cache off',
   content: 'the request has content, which the key does not hold',
   precondition: 'the request has a condition that only the origin can judge',
+  connection: 'the request takes fields of its own out by Connection, which the key does not know',
   'login-cookie': 'the request has a cookie by which applications know somebody',
 };
 

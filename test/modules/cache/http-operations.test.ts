@@ -95,6 +95,9 @@ describe('explain', () => {
       outcome: 'bypass',
       reason: 'the request has a cookie by which applications know somebody',
     });
+    expect(await operations.explain('/shop/a', new Headers({ connection: 'host' }))).toMatchObject({
+      reason: 'the request takes fields of its own out by Connection, which the key does not know',
+    });
     expect(await operations.explain('/elsewhere', none)).toMatchObject({ outcome: 'bypass', rule: null });
     expect(await operations.explain('http://', none)).toMatchObject({ outcome: 'bypass', rule: null });
     expect(asked).toHaveLength(0);
