@@ -40,12 +40,16 @@ import {
   storageProblems,
 } from './kernel/problems.ts';
 import { authProblems, createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
-import { createHttpCache } from './modules/cache/http-cache.ts';
-import type { HttpMeta } from './modules/cache/http-entry.ts';
-import { createHttpOperations } from './modules/cache/http-operations.ts';
-import { httpCacheProblems } from './modules/cache/http-problems.ts';
-import { createHttpRules } from './modules/cache/http-rules.ts';
-import { cacheProblems, createCache, createSharedStore } from './modules/cache/index.ts';
+import {
+  cacheProblems,
+  createCache,
+  createHttpCache,
+  createHttpOperations,
+  createHttpRules,
+  createSharedStore,
+  type HttpMeta,
+  httpCacheProblems,
+} from './modules/cache/index.ts';
 import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';

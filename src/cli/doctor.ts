@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { sql } from 'drizzle-orm';
 import { findPlannedSettings } from '../config/describe.ts';
 import { type Config, loadConfig } from '../config/load.ts';
+import { isLoopback } from '../kernel/loopback.ts';
 import { databaseLocations, locations } from '../paths.ts';
 import type { Logger } from '../ports/logger.ts';
 import { openStorage, storageLocation } from '../storage.ts';
@@ -41,7 +42,7 @@ Looks at the settings, the data folder, the database, the storage, PHP, the cach
 function checkSettings(config: Config): Finding[] {
   const findings: Finding[] = [{ level: 'ok', subject: 'settings', message: 'readable and complete' }];
   const warn = (subject: string, message: string) => findings.push({ level: 'warning', subject, message });
-  const isPublic = config.host !== '127.0.0.1' && config.host !== 'localhost' && config.host !== '::1';
+  const isPublic = !isLoopback(config.host);
   const isEncrypted = config.tlsCertificateFile !== undefined || config.publicUrl?.startsWith('https:');
   if (isPublic && config.environment !== 'production')
     warn('NODE_ENV', 'the server listens beyond this machine but is not in production mode');

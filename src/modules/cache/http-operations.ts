@@ -1,3 +1,4 @@
+import { isLoopback } from '../../kernel/loopback.ts';
 import type { PurgeOrder } from '../../ports/cache.ts';
 import type { HttpOrigin } from '../../ports/http-cache.ts';
 import type { HttpCacheCore } from './http-cache.ts';
@@ -17,7 +18,6 @@ export interface HttpOperationsOptions {
 }
 
 const SPACES = ['http'];
-const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** What people do to stored answers: ask about them, drop them, have them fetched before they are asked for. */
 export function createHttpOperations(options: HttpOperationsOptions): HttpCacheFace {
@@ -74,7 +74,7 @@ export function createHttpOperations(options: HttpOperationsOptions): HttpCacheF
     const end = url.href.indexOf('/', url.href.indexOf('://') + 3);
     const rest = url.href.slice(end).replace(/#.*$/s, '');
     const hosts = new Set([url.host]);
-    if (isPath || LOOPBACK.test(url.hostname)) {
+    if (isPath || isLoopback(url.hostname)) {
       hosts.add(new URL(base).host);
       for (const origin of cache.store.origins()) hosts.add(origin.slice(origin.indexOf('://') + 3));
     }

@@ -13,7 +13,12 @@ import { cacheRoutes } from './routes.ts';
 import { createCacheService } from './service.ts';
 import { createCacheStore, type OpenCacheStore } from './store.ts';
 
+export { createHttpCache } from './http-cache.ts';
 export type { HttpCacheFace } from './http-cache-face.ts';
+export type { HttpMeta } from './http-entry.ts';
+export { createHttpOperations } from './http-operations.ts';
+export { httpCacheProblems } from './http-problems.ts';
+export { createHttpRules } from './http-rules.ts';
 export { cacheProblems } from './problems.ts';
 
 export interface CacheStoreParts {

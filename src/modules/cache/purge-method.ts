@@ -1,4 +1,5 @@
 import type { Caller } from '../../kernel/caller.ts';
+import { isLoopback } from '../../kernel/loopback.ts';
 import { accessProblems } from '../../kernel/problems.ts';
 import type { PurgeOrder } from '../../ports/cache.ts';
 import { splitTags } from './http-fill.ts';
@@ -42,8 +43,4 @@ export async function answerPurge(
   const target: PurgeOrder = tags.length > 0 ? { tags } : { keys: [request.url] };
   const soft = request.headers.get('purge-mode')?.toLowerCase() === 'soft';
   return Response.json({ purged: await purge({ ...target, soft }) });
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }

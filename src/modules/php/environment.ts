@@ -1,6 +1,7 @@
 import type { Caller } from '../../kernel/caller.ts';
 import type { Connection, RequestContext } from '../../web/context.ts';
 import { isForgeable } from '../../web/forwarding.ts';
+import { withoutCookie } from '../../web/other-cookies.ts';
 import type { ScriptTarget } from './resolve.ts';
 
 export interface EnvironmentOptions {
@@ -138,15 +139,6 @@ function addCaller(params: Params, caller: Caller | null): void {
 function toBytes(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is the range of ASCII
   return /^[\x00-\x7f]*$/.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1');
-}
-
-function withoutCookie(header: string, name: string): string {
-  if (!header.includes(name)) return header;
-  return header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair !== name && !pair.startsWith(`${name}=`))
-    .join('; ');
 }
 
 function isWildcard(host: string): boolean {

@@ -3,6 +3,7 @@ import type { Clock } from '../../ports/clock.ts';
 import { type SendUpstream, UpstreamFault } from '../../ports/upstream.ts';
 import { contextOf } from '../../web/context.ts';
 import { dropForged, dropHopByHop } from '../../web/forwarding.ts';
+import { withoutCookie } from '../../web/other-cookies.ts';
 import { tellEnd } from '../../web/stream-end.ts';
 import { proxyProblems } from './problems.ts';
 import { createTargets, type ProxyRoute, type Target } from './targets.ts';
@@ -128,10 +129,10 @@ function toUpstreamHeaders(sent: Headers, facts: ClientFacts, { instance, ownCoo
   headers.set('x-forwarded-host', facts.host);
   headers.set('x-request-id', facts.requestId);
   const cookie = headers.get('cookie');
-  if (cookie?.includes(ownCookie)) {
-    const others = cookie.split(';').filter((pair) => pair.split('=', 1)[0]?.trim() !== ownCookie);
-    if (others.length > 0) headers.set('cookie', others.join(';').trim());
-    else headers.delete('cookie');
+  if (cookie !== null) {
+    const others = withoutCookie(cookie, ownCookie);
+    if (others === '') headers.delete('cookie');
+    else headers.set('cookie', others);
   }
   return headers;
 }
