@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toEnvExample, toSettingsTable } from '../src/config/docs.ts';
 import type { ProblemTable } from '../src/kernel/errors.ts';
-import { problemTables } from '../src/server.ts';
+import { problemTables } from '../src/problem-tables.ts';
 
 /** Writes the parts of the documentation that come from the code: `bun run docs`. A test fails while they differ. */
 

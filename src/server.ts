@@ -30,45 +30,34 @@ import { randomToken } from './kernel/ids.ts';
 import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
 import { createMetrics } from './kernel/metrics.ts';
+import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
 import {
-  accessProblems,
-  databaseProblems,
-  fetchProblems,
-  phpProblems,
-  requestProblems,
-  serverProblems,
-  storageProblems,
-} from './kernel/problems.ts';
-import { authProblems, createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
-import {
-  cacheProblems,
   createCache,
   createHttpCache,
   createHttpOperations,
   createHttpRules,
   createSharedStore,
   type HttpMeta,
-  httpCacheProblems,
 } from './modules/cache/index.ts';
 import { createDocs } from './modules/docs/index.ts';
 import { createGateway, createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
-import { createParse, parseProblems } from './modules/parse/index.ts';
+import { createParse } from './modules/parse/index.ts';
 import { createPhp } from './modules/php/index.ts';
-import { createProxy, proxyProblems } from './modules/proxy/index.ts';
-import { createSockets, socketProblems } from './modules/sockets/index.ts';
-import { createUploads, uploadProblems } from './modules/uploads/index.ts';
+import { createProxy } from './modules/proxy/index.ts';
+import { createSockets } from './modules/sockets/index.ts';
+import { createUploads } from './modules/uploads/index.ts';
 import { parserPool } from './parser-pool.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
+import { problemTables } from './problem-tables.ts';
 import { openStorage, storageLocation } from './storage.ts';
 import { createApp } from './web/app.ts';
 import { createClientEnd } from './web/client-address.ts';
 import type { RequestContext } from './web/context.ts';
 import { createCors } from './web/cors.ts';
-import { contentProblems } from './web/file-response.ts';
 import { createGate } from './web/gate.ts';
 import { createHostCheck, refusedResponse } from './web/hosts.ts';
 import type { Module } from './web/module.ts';
@@ -94,25 +83,6 @@ const DRAIN_MS = 15_000;
 const BUS_WAIT_MS = 5_000;
 /** How long sockets may take to be told that they should reconnect. */
 const SOCKET_DRAIN_MS = 10_000;
-
-/** Every problem that the house may answer with. */
-export const problemTables = [
-  requestProblems,
-  contentProblems,
-  accessProblems,
-  authProblems,
-  uploadProblems,
-  parseProblems,
-  fetchProblems,
-  socketProblems,
-  cacheProblems,
-  httpCacheProblems,
-  proxyProblems,
-  storageProblems,
-  databaseProblems,
-  phpProblems,
-  serverProblems,
-];
 
 /** Picks the drivers, builds the rooms and ties them together. Nothing is opened to the network before `start`. */
 export async function createServer(config: Config): Promise<Server> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { generatedFiles } from '../docs/generate.ts';
 import { SETTINGS } from '../src/config/schema.ts';
 import type { Setting } from '../src/config/values.ts';
-import { problemTables } from '../src/server.ts';
+import { problemTables } from '../src/problem-tables.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');

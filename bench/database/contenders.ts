@@ -12,8 +12,7 @@ import { openReplicaDatabase } from '../../src/db/replica.ts';
 import { sqliteEngine } from '../../src/db/sqlite-engine.ts';
 import type { Database, Queries } from '../../src/ports/database.ts';
 import type { Logger } from '../../src/ports/logger.ts';
-import { preparedQuery } from '../../src/ports/prepared.ts';
-import { ITEMS_SCHEMA, type Item, items, seedPortions } from './items.ts';
+import { byId, ITEMS_SCHEMA, type Item, insertion, items, seedPortions } from './items.ts';
 
 /** One way to the rows, seeded and ready. What answers at once gives no promise. */
 export interface Contender {
@@ -37,27 +36,6 @@ export const quiet: Logger = {
   child: () => quiet,
   flush: () => undefined,
 };
-
-const byId = preparedQuery((queries) =>
-  queries
-    .select()
-    .from(items)
-    .where(eq(items.id, sql.placeholder('id')))
-    .limit(1)
-    .prepare(),
-);
-const insertion = preparedQuery((queries) =>
-  queries
-    .insert(items)
-    .values({
-      id: sql.placeholder('id'),
-      ownerId: sql.placeholder('ownerId'),
-      title: sql.placeholder('title'),
-      body: sql.placeholder('body'),
-      createdAt: sql.placeholder('createdAt'),
-    })
-    .prepare(),
-);
 
 /** Each is opened in a process of its own. */
 export const contenders = {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { eq, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { Elysia, t } from 'elysia';
 import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
 import { loadMigrations, migrate } from '../../src/db/migrate.ts';
@@ -18,7 +18,6 @@ import { createAuth } from '../../src/modules/auth/index.ts';
 import { createAccessLog } from '../../src/modules/logs/access-log.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import type { Database } from '../../src/ports/database.ts';
-import { preparedQuery } from '../../src/ports/prepared.ts';
 import { createApp } from '../../src/web/app.ts';
 import { createClientEnd } from '../../src/web/client-address.ts';
 import { createCors } from '../../src/web/cors.ts';
@@ -26,7 +25,7 @@ import { createGate } from '../../src/web/gate.ts';
 import { guard } from '../../src/web/guard.ts';
 import { createHostCheck, refusedResponse } from '../../src/web/hosts.ts';
 import { Id, Problem, Timestamp } from '../../src/web/schemas.ts';
-import { ITEMS_SCHEMA, items } from './items.ts';
+import { byId, ITEMS_SCHEMA, insertion, type items } from './items.ts';
 
 /** The house with one more room, as somebody's application would have it: rows that their owner creates and reads. */
 
@@ -36,27 +35,6 @@ const UNREACHED_RATE = { count: 100_000_000, windowSeconds: 60 };
 
 const ItemSchema = t.Object({ id: Id, ownerId: Id, title: t.String(), body: t.String(), createdAt: Timestamp });
 const NewItem = t.Object({ title: t.String({ minLength: 1, maxLength: 200 }), body: t.String({ maxLength: 10_000 }) });
-
-const byId = preparedQuery((queries) =>
-  queries
-    .select()
-    .from(items)
-    .where(eq(items.id, sql.placeholder('id')))
-    .limit(1)
-    .prepare(),
-);
-const insertion = preparedQuery((queries) =>
-  queries
-    .insert(items)
-    .values({
-      id: sql.placeholder('id'),
-      ownerId: sql.placeholder('ownerId'),
-      title: sql.placeholder('title'),
-      body: sql.placeholder('body'),
-      createdAt: sql.placeholder('createdAt'),
-    })
-    .prepare(),
-);
 
 function itemRoutes(database: Database) {
   const toAnswer = (item: typeof items.$inferSelect) => ({

@@ -1,5 +1,7 @@
+import { eq, sql } from 'drizzle-orm';
 import { index, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { id, timestamp } from '../../src/db/schema/columns.ts';
+import { preparedQuery } from '../../src/ports/prepared.ts';
 
 /** What is read and written here: a row as an application would have it. It exists in the benchmarks only. */
 export const items = sqliteTable(
@@ -43,3 +45,27 @@ export function* seedPortions(): Generator<Item[]> {
     yield Array.from({ length: portion }, (_, offset) => itemOf(first + offset));
   }
 }
+
+/** The row of an id. */
+export const byId = preparedQuery((queries) =>
+  queries
+    .select()
+    .from(items)
+    .where(eq(items.id, sql.placeholder('id')))
+    .limit(1)
+    .prepare(),
+);
+
+/** One more row. */
+export const insertion = preparedQuery((queries) =>
+  queries
+    .insert(items)
+    .values({
+      id: sql.placeholder('id'),
+      ownerId: sql.placeholder('ownerId'),
+      title: sql.placeholder('title'),
+      body: sql.placeholder('body'),
+      createdAt: sql.placeholder('createdAt'),
+    })
+    .prepare(),
+);

@@ -1,7 +1,7 @@
-import { createServer } from 'node:net';
 import { startRedis, type TestRedis } from '../../test/modules/sockets/redis-server.ts';
 import { createClient, register } from '../../test/support/client.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { freePort } from '../../test/support/free-ports.ts';
 import { startServer, type TestServer } from '../../test/support/server.ts';
 
 const SERVER_KEY = 'a-server-key-of-the-soak-that-is-long-enough';
@@ -87,15 +87,4 @@ export async function startCluster(): Promise<Cluster> {
       await redis[Symbol.asyncDispose]();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const probe = createServer();
-  probe.once('error', reject);
-  probe.listen(0, '127.0.0.1', () => {
-    const address = probe.address();
-    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-  });
-  return promise;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../support/cli.ts';
 import { createClient, PASSWORD, register, signIn } from '../support/client.ts';
+import { freePort } from '../support/free-ports.ts';
 import { logLines, writtenLog } from '../support/log-lines.ts';
 import { sendRaw, statusOf } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
@@ -195,11 +196,3 @@ test('.env in the working directory is read', async () => {
   const json = { email: 'a@example.org', password: 'x'.repeat(200) };
   expect((await createClient(server.url)('POST', '/api/auth/login', { json })).status).toBe(413);
 });
-
-/** A port that was free a moment ago; for a setting that cannot tell which one it took. */
-async function freePort(): Promise<number> {
-  const probe = Bun.serve({ port: 0, fetch: () => new Response() });
-  const { port } = probe;
-  await probe.stop(true);
-  return port as number;
-}

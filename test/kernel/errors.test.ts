@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { AppError, defineProblems } from '../../src/kernel/errors.ts';
 import { createKeyring } from '../../src/kernel/keys.ts';
-import { problemTables } from '../../src/server.ts';
+import { problemTables } from '../../src/problem-tables.ts';
 
 describe('a problem table', () => {
   const table = defineProblems('tests', {

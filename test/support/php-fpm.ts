@@ -1,5 +1,4 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastCgiAddress } from '../../src/drivers/fastcgi-connection.ts';
@@ -7,6 +6,7 @@ import { findPhpFpm } from '../../src/drivers/php-fpm-binary.ts';
 import { choosePhpOwner } from '../../src/drivers/php-fpm-owner.ts';
 import { probeFastCgi } from '../../src/drivers/php-fpm-status.ts';
 import { eventually } from './eventually.ts';
+import { freePort } from './free-ports.ts';
 
 /** The php-fpm of this machine; without one these tests have nothing to run against. */
 export const PHP_FPM = findPhpFpm(process.env['PATH'] ?? '');
@@ -63,14 +63,4 @@ php_admin_value[cgi.fix_pathinfo] = 0
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1', () => {
-    const address = probe.address();
-    probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-  });
-  return promise;
 }
