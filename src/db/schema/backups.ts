@@ -10,15 +10,58 @@ export const backups = sqliteTable(
     /** Who asked for it; null for one that the schedule made. */
     userId: text('user_id').references(() => users.id, { onDelete: 'cascade' }),
     scope: text('scope', { enum: ['user', 'system'] }).notNull(),
+    /** What is, or was lately, done with it. */
+    operation: text('operation', { enum: ['create', 'import', 'verify', 'restore'] })
+      .notNull()
+      .default('create'),
+    /** How far that is. */
     status: text('status', { enum: ['queued', 'running', 'done', 'failed'] }).notNull(),
     /** 0 to 1. */
     progress: real('progress').notNull().default(0),
     note: text('note').notNull().default(''),
+    /** What was asked for besides, as JSON. */
+    order: text('order', { mode: 'json' }).$type<BackupOrder>().notNull().default({}),
+    /** How often the work was begun; a process that dies leaves it to be begun again. */
+    attempts: integer('attempts').notNull().default(0),
+    /** Code of the problem that ended the work. */
+    failure: text('failure'),
+    /** Whether there is something to restore from, whatever happened to later work. */
+    isKept: integer('is_kept', { mode: 'boolean' }).notNull().default(false),
+    /** Bytes of the files in it, and of the databases. */
+    bytes: integer('bytes'),
+    fileCount: integer('file_count'),
+    /** What the last verification found. */
+    verification: text('verification', { mode: 'json' }).$type<BackupVerification>(),
+    /** What the last restore for a test found. */
+    testRestore: text('test_restore', { mode: 'json' }).$type<BackupVerification>(),
+    /** A system restore is prepared; the next start puts it in place. */
+    isRestartRequired: integer('is_restart_required', { mode: 'boolean' }).notNull().default(false),
     createdAt: timestamp('created_at').notNull(),
     finishedAt: timestamp('finished_at'),
   },
-  (table) => [index('backups_user').on(table.userId, table.id)],
+  (table) => [index('backups_user').on(table.userId, table.id), index('backups_status').on(table.status, table.id)],
 );
+
+/** What is to be done, beyond the operation. */
+export interface BackupOrder {
+  /** Of a restore: ids of the files; all when not said. */
+  readonly files?: readonly string[];
+  /** Of an import: the file that holds the archive. */
+  readonly archiveFileId?: string;
+  /** Of a verification. */
+  readonly level?: 'quick' | 'full' | 'test-restore';
+}
+
+/** What a look at a backup found. */
+export interface BackupVerification {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly tookMs: number;
+  readonly kind: string;
+  readonly isGood: boolean;
+  /** In words for operators; at most a few. */
+  readonly findings: readonly string[];
+}
 
 /** BACKUP contains FILE: kept by id and hash, since a backup outlives the file. */
 export const backupFiles = sqliteTable(

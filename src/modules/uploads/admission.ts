@@ -1,10 +1,12 @@
 import type { EventBus } from '../../kernel/events.ts';
 import type { Hook } from '../../kernel/hooks.ts';
+import { uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database, Queries } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ByteRange, ObjectBody, ObjectStore } from '../../ports/object-store.ts';
 import { forAccount } from './allowance.ts';
+import { nameOfCopy } from './file-name.ts';
 import type { StoredContent, UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import type { Quota } from './quota.ts';
@@ -48,6 +50,11 @@ export interface AdmissionRequest {
   readonly visibility: Visibility;
   /** The content of the owner's newest file of the name is replaced, where there is one. */
   readonly isReplacing?: boolean;
+  /**
+   * The files are what they were once: the owner's file of the same id gets the content, and what it has by now stays beside it as a
+   * copy. An id that somebody else's file has is not used.
+   */
+  readonly isRestoring?: boolean;
   /** Quota held for these bytes; it ends with the transaction that makes them files. */
   readonly reservationId: string | null;
   /** The bytes of what is not admitted are left to the caller. */
@@ -125,23 +132,28 @@ export function createAdmission(options: AdmissionOptions): {
   const record = (request: AdmissionRequest): Promise<readonly AdmittedFile[]> =>
     forAccount(
       database.write(async (tx) => {
-        const { ownerId, files, reservationId, alongside } = request;
+        const { ownerId, files, reservationId, isRestoring, alongside } = request;
         const pairs: { readonly wanted: NewFile; readonly current: FileRecord | null }[] = [];
         for (const wanted of files) {
           // Another upload may have made, replaced or deleted the file meanwhile.
-          const current = request.isReplacing ? await fileStore.findByName(tx, ownerId, wanted.name) : null;
-          pairs.push({ wanted, current });
+          if (isRestoring) pairs.push(await restored(tx, ownerId, wanted));
+          else if (request.isReplacing) {
+            pairs.push({ wanted, current: await fileStore.findByName(tx, ownerId, wanted.name) });
+          } else pairs.push({ wanted, current: null });
         }
-        const addedBytes = pairs.reduce((sum, { wanted, current }) => sum + wanted.size - (current?.size ?? 0), 0);
+        const freed = (current: FileRecord | null) => (isRestoring ? 0 : (current?.size ?? 0));
+        const addedBytes = pairs.reduce((sum, { wanted, current }) => sum + wanted.size - freed(current), 0);
         await quota.settle(tx, ownerId, addedBytes, reservationId);
-        const newCount = pairs.filter(({ current }) => !current).length;
+        const newCount = pairs.filter(({ current }) => isRestoring || !current).length;
         if (limits.userMaxFiles > 0 && newCount > 0) {
           const keptCount = await fileStore.countOf(tx, ownerId);
           if (keptCount + newCount > limits.userMaxFiles) throw uploadProblems.create('too-many-files');
         }
         const admitted: AdmittedFile[] = [];
         for (const { wanted, current } of pairs) {
-          admitted.push(await (current ? replace(tx, current, wanted) : make(tx, request, wanted)));
+          const change = current ? await replace(tx, current, wanted) : await make(tx, request, wanted);
+          if (isRestoring && current) admitted.push(await keepCopy(tx, current));
+          admitted.push(change);
         }
         await alongside?.(tx, admitted);
         return admitted;
@@ -166,6 +178,30 @@ export function createAdmission(options: AdmissionOptions): {
     const changes = { objectKey, size, sha256, type, thumbhash: thumbhashAtFirst(type), updatedAt };
     await fileStore.update(tx, current.id, changes);
     return { file: { ...current, ...changes }, isNew: false };
+  };
+
+  const restored = async (tx: Queries, ownerId: string, wanted: NewFile) => {
+    const current = await fileStore.find(tx, wanted.id);
+    if (!current || current.ownerId === ownerId) return { wanted, current };
+    return { wanted: { ...wanted, id: uuidv7(clock.now()) }, current: null };
+  };
+
+  /** What a file had before its content was replaced in this transaction becomes a file of its own. */
+  const keepCopy = async (tx: Queries, before: FileRecord): Promise<AdmittedFile> => {
+    const now = clock.now();
+    const name = nameOfCopy(before.name, new Date(now));
+    const file: FileRecord = {
+      ...before,
+      id: uuidv7(now),
+      name,
+      visibility: 'private',
+      createdAt: now,
+      updatedAt: now,
+    };
+    await fileStore.insert(tx, file);
+    // Losing its name has doomed the object.
+    await fileStore.forgetDoomed(tx, [before.objectKey]);
+    return { file, isNew: true };
   };
 
   const admit: Admit = async (request) => {

@@ -15,3 +15,12 @@ export function readFileName(sent: string): string {
     throw uploadProblems.create('invalid-name');
   return name;
 }
+
+/** What the content that a restore replaces is kept as: `report (before restore 2026-11-23).pdf`. */
+export function nameOfCopy(name: string, on: Date): string {
+  const mark = ` (before restore ${on.toISOString().slice(0, 10)})`;
+  const dot = name.lastIndexOf('.');
+  const [stem, extension] = dot > 0 && name.length - dot <= 16 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+  const room = MAX_CHARACTERS - mark.length - extension.length;
+  return `${[...stem].slice(0, room).join('')}${mark}${extension}`;
+}

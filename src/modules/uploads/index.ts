@@ -17,6 +17,7 @@ import { STALL_MS } from './incoming.ts';
 import { type UploadLimits, withinStore } from './intake.ts';
 import { linkRoutes } from './link-routes.ts';
 import { createLinks } from './links.ts';
+import { createPutBack } from './put-back.ts';
 import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
@@ -26,6 +27,7 @@ import { createResumableService } from './tus-service.ts';
 
 export type { UploadLimits } from './intake.ts';
 export { uploadProblems } from './problems.ts';
+export type { FormerFile } from './put-back.ts';
 
 export interface UploadsOptions {
   readonly database: Database;
@@ -135,6 +137,7 @@ export function createUploads(given: UploadsOptions) {
       if (file.size > maxBytes) return { tooLarge: true } as const;
       return { type: file.type, bytes: new Uint8Array(await new Response(await service.open(file)).arrayBuffer()) };
     },
+    putBack: createPutBack(database, service),
     /** Asks running resumable uploads to keep what they have and end, so that nobody has to wait for them. */
     drain: () => resumable.drain(),
   };

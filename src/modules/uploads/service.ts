@@ -8,10 +8,17 @@ import type { Database, Queries } from '../../ports/database.ts';
 import type { Images } from '../../ports/images.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ByteRange, ObjectBody, ObjectStore } from '../../ports/object-store.ts';
-import { type AdmissionHook, type AdmittedFile, createAdmission, type NewFile, type Visibility } from './admission.ts';
-import { type Allowance, createAllowances } from './allowance.ts';
+import {
+  type AdmissionHook,
+  type AdmissionRequest,
+  type AdmittedFile,
+  createAdmission,
+  type NewFile,
+  type Visibility,
+} from './admission.ts';
+import { type Allowance, type AllowanceRequest, createAllowances } from './allowance.ts';
 import { readFileName } from './file-name.ts';
-import { assertFits, takeIn, type UploadLimits } from './intake.ts';
+import { assertFits, type StoredContent, takeIn, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import { createQuota } from './quota.ts';
 import { type FileRecord, fileStore } from './store.ts';
@@ -93,6 +100,39 @@ export function createUploadService(options: UploadServiceOptions) {
     }
   };
 
+  /**
+   * Stores one body and has it admitted as `describe` says; when any of that fails nothing is kept.
+   * @param body its chunks are not used by anybody else.
+   */
+  const takeOne = async (
+    { objectOf, ...request }: AllowanceRequest & { readonly objectOf: string },
+    body: AsyncIterable<Uint8Array>,
+    describe: (content: StoredContent) => Omit<AdmissionRequest, 'ownerId' | 'reservationId'>,
+  ): Promise<readonly AdmittedFile[]> => {
+    const { ownerId, declaredBytes } = request;
+    const allowance = await openAllowance(request);
+    let isAdmitted = false;
+    try {
+      if (declaredBytes !== null) assertFits(declaredBytes, limits, allowance.room);
+      const content = await takeIn(store, objectOf, allowance.metered(body), limits, allowance.room, true);
+      const wanted = await describeOrAbandon(content, describe);
+      const admitted = await admit({ ...wanted, ownerId, reservationId: allowance.reservationId() });
+      isAdmitted = true;
+      return admitted;
+    } finally {
+      await allowance.end(isAdmitted);
+    }
+  };
+
+  const describeOrAbandon = async <T>(content: StoredContent, describe: (content: StoredContent) => T): Promise<T> => {
+    try {
+      return describe(content);
+    } catch (error) {
+      await abandon([content]);
+      throw error;
+    }
+  };
+
   return {
     admit,
     quota,
@@ -140,25 +180,17 @@ export function createUploadService(options: UploadServiceOptions) {
       if (declaredBytes !== null) assertFits(declaredBytes, limits, Number.POSITIVE_INFINITY);
       const before = await fileStore.findByName(database.read, ownerId, name);
       const replaced = before ? { fileId: before.id, size: before.size } : undefined;
-      const allowance = await openAllowance({ ownerId, declaredBytes, replaced });
-      let isAdmitted = false;
-      try {
-        if (declaredBytes !== null) assertFits(declaredBytes, limits, allowance.room);
-        const id = uuidv7(clock.now());
-        const content = await takeIn(store, before?.id ?? id, allowance.metered(body), limits, allowance.room, true);
-        const [admitted] = await admit({
-          ownerId,
-          files: [{ ...content, id, name }],
-          visibility: 'private',
-          isReplacing: true,
-          reservationId: allowance.reservationId(),
-        });
-        isAdmitted = true;
-        return admitted as AdmittedFile;
-      } finally {
-        await allowance.end(isAdmitted);
-      }
+      const id = uuidv7(clock.now());
+      const incoming = { ownerId, objectOf: before?.id ?? id, declaredBytes, replaced };
+      const [admitted] = await takeOne(incoming, body, (content) => ({
+        files: [{ ...content, id, name }],
+        visibility: 'private',
+        isReplacing: true,
+      }));
+      return admitted as AdmittedFile;
     },
+
+    takeOne,
 
     /** An owner's files, newest first; `next` is the id to go on from. */
     async list(ownerId: string, limit: number, before: string | null) {
