@@ -19,7 +19,6 @@ import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
 import { openPhpPool } from './drivers/php-pools.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
 import { isKnownDead, ownGlobalIdentity } from './drivers/process-identity.ts';
-import { publicFetcher } from './drivers/public-fetcher.ts';
 import { redisBus } from './drivers/redis-bus.ts';
 import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
@@ -51,6 +50,7 @@ import { createUploads } from './modules/uploads/index.ts';
 import { parserPool } from './parser-pool.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
+import type { Fetcher } from './ports/fetcher.ts';
 import type { Logger } from './ports/logger.ts';
 import { problemTables } from './problem-tables.ts';
 import { openStorage, storageLocation } from './storage.ts';
@@ -116,7 +116,7 @@ export async function createServer(config: Config): Promise<Server> {
     onAlert: (alert) => events.emit('alerts/raised', alert),
   });
   const database = databases.main;
-  const storage = openStorage(storageLocation(config), config, log);
+  const storage = await openStorage(storageLocation(config), config, log);
   const store = storage.objects;
   const onRedisFault = (error: unknown) => log.warn({ err: error }, 'Redis cannot be reached');
   const localLimiter = memoryRateLimiter(clock);
@@ -299,7 +299,7 @@ export async function createServer(config: Config): Promise<Server> {
     clock,
     limiter,
     maxBytes: config.parseMaxSize,
-    fetcher: config.parseFetch === 'on' ? publicFetcher({ userAgent: `bunkhouse/${VERSION}` }) : null,
+    fetcher: config.parseFetch === 'on' ? await openFetcher() : null,
     readFile: uploads.readFile,
   });
   const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
@@ -441,6 +441,12 @@ export async function createServer(config: Config): Promise<Server> {
       await lifecycle.stop();
     },
   };
+}
+
+/** Loaded where it is on: the runtime's own HTTP client takes a share of every start. */
+async function openFetcher(): Promise<Fetcher> {
+  const { publicFetcher } = await import('./drivers/public-fetcher.ts');
+  return publicFetcher({ userAgent: `bunkhouse/${VERSION}` });
 }
 
 /** An IPv6 address as it stands in a URL. */

@@ -3,7 +3,6 @@ import type { Config } from './config/load.ts';
 import { readStorageUrl } from './config/storage-url.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { diskResumableStore } from './drivers/disk-resumable-store.ts';
-import { s3Stores } from './drivers/s3-stores.ts';
 import { locations } from './paths.ts';
 import type { Logger } from './ports/logger.ts';
 import type { ObjectStore } from './ports/object-store.ts';
@@ -30,10 +29,11 @@ export interface Storage {
   readonly resumable: ResumableStore;
 }
 
-/** Opens the stores of a place; nothing is asked of it yet. */
-export function openStorage(location: StorageLocation, config: Config, log: Logger): Storage {
+/** Opens the stores of a place; nothing is asked of it yet. The SDK of S3 is loaded for a bucket alone: it is a third of the start. */
+export async function openStorage(location: StorageLocation, config: Config, log: Logger): Promise<Storage> {
   if (location.kind === 'disk') return { objects: diskObjectStore(location), resumable: diskResumableStore(location) };
   const { bucket, prefix } = location;
+  const { s3Stores } = await import('./drivers/s3-stores.ts');
   return s3Stores({
     bucket,
     prefix,

@@ -80,7 +80,8 @@ async function checkStorage(config: Config): Promise<Finding> {
     },
   };
   try {
-    await openStorage(location, config, log).objects.check();
+    const storage = await openStorage(location, config, log);
+    await storage.objects.check();
     return { level: 'ok', subject: 'storage', message: location.kind === 's3' ? 'bucket writable' : 'writable' };
   } catch {
     return { level: 'fault', subject: 'storage', message: hint };

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import type { Clock } from '../ports/clock.ts';
 
 /** How long an answer of the resolver is believed; whoever asks must not be able to make us ask it more often. */
@@ -9,12 +8,15 @@ export function hostAddresses(hostname: string, clock: Clock): (address: string)
   let believed: { readonly until: number; readonly addresses: Promise<readonly string[]> } | null = null;
   return async (address) => {
     if (!believed || believed.until <= clock.now()) {
-      const addresses = lookup(hostname, { all: true }).then(
-        (found) => found.map((each) => each.address),
-        () => [],
-      );
+      const addresses = addressesOf(hostname).catch(() => []);
       believed = { until: clock.now() + BELIEVED_MS, addresses };
     }
     return (await believed.addresses).includes(address);
   };
+}
+
+async function addressesOf(hostname: string): Promise<string[]> {
+  // Loaded where a host has to be asked for: it takes a share of every start.
+  const { lookup } = await import('node:dns/promises');
+  return (await lookup(hostname, { all: true })).map(({ address }) => address);
 }

@@ -1,4 +1,3 @@
-import { jwt } from '@elysiajs/jwt';
 import { Elysia, t } from 'elysia';
 import type { TokenClaims, TokenSigner } from '../ports/token-signer.ts';
 
@@ -15,7 +14,34 @@ export interface JwtSignerOptions {
  * HS256 tokens by @elysiajs/jwt. The plugin alone believes any HMAC algorithm, any issuer and tokens that never expire, so what
  * is asked of a token is said at every verification.
  */
-export function jwtSigner({ key, type, issuer, audience }: JwtSignerOptions): TokenSigner {
+export function jwtSigner(options: JwtSignerOptions): TokenSigner {
+  const { type, issuer, audience } = options;
+  let opened: ReturnType<typeof openSigner> | null = null;
+  const open = () => {
+    opened ??= openSigner(options);
+    return opened;
+  };
+  const demands = {
+    algorithms: ['HS256'],
+    typ: type,
+    issuer,
+    audience,
+    requiredClaims: ['exp', 'sub', 'sid', 'epoch'],
+  };
+  return {
+    sign: async ({ sub, sid, epoch, exp }) => (await open()).sign({ sub, sid, epoch, exp }),
+    async verify(token): Promise<TokenClaims | null> {
+      const claims = await (await open()).verify(token, demands);
+      if (!claims) return null;
+      const { sub, sid, epoch, exp } = claims;
+      return { sub, sid, epoch, exp };
+    },
+  };
+}
+
+/** The plugin and what it stands on are loaded with the first token, not with the server. */
+async function openSigner({ key, type, issuer, audience }: JwtSignerOptions) {
+  const { jwt } = await import('@elysiajs/jwt');
   const plugin = new Elysia().use(
     jwt({
       name: 'signer',
@@ -27,21 +53,5 @@ export function jwtSigner({ key, type, issuer, audience }: JwtSignerOptions): To
       schema: t.Object({ sub: t.String(), sid: t.String(), epoch: t.Integer(), exp: t.Integer() }),
     }),
   );
-  const { signer } = plugin.decorator;
-  const demands = {
-    algorithms: ['HS256'],
-    typ: type,
-    issuer,
-    audience,
-    requiredClaims: ['exp', 'sub', 'sid', 'epoch'],
-  };
-  return {
-    sign: ({ sub, sid, epoch, exp }) => signer.sign({ sub, sid, epoch, exp }),
-    async verify(token): Promise<TokenClaims | null> {
-      const claims = await signer.verify(token, demands);
-      if (!claims) return null;
-      const { sub, sid, epoch, exp } = claims;
-      return { sub, sid, epoch, exp };
-    },
-  };
+  return plugin.decorator.signer;
 }

@@ -10,7 +10,8 @@ const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/
  */
 export function findPhpFpm(path: string): string | null {
   const versioned = new Map<number, string>();
-  for (const folder of [...path.split(delimiter).filter((part) => part !== ''), ...SYSTEM_FOLDERS]) {
+  const named = path.split(delimiter).filter((part) => part !== '');
+  for (const folder of new Set([...named, ...SYSTEM_FOLDERS])) {
     for (const name of listFolder(folder)) {
       const match = /^php-fpm(\d+(?:\.\d+)?)?$/.exec(name);
       if (!match || !isProgram(join(folder, name))) continue;

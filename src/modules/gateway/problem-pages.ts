@@ -22,23 +22,41 @@ export interface ProblemPages {
 const HTML = 'text/html; charset=utf-8';
 const HEADERS = { vary: 'Accept' };
 
-/** @param tables of every area; two tables may share an area, a code that appears twice is documented once. */
+/**
+ * The pages are made when the first of them is asked for.
+ * @param tables of every area; two tables may share an area, a code that appears twice is documented once.
+ */
 export function createProblemPages(tables: readonly ProblemTable[]): ProblemPages {
+  let made: Pages | null = null;
+  const pages = () => {
+    made ??= createPages(tables);
+    return made;
+  };
+  return {
+    index: async (request) => pick(pages().index, request),
+    async one(request, area, name) {
+      const page = pages().types.get(`${area}/${name}`);
+      if (!page) throw requestProblems.create('not-found', { detail: 'There is no problem type of this name.' });
+      return pick(page, request);
+    },
+  };
+}
+
+interface Pages {
+  readonly index: Variants;
+  /** By code. */
+  readonly types: ReadonlyMap<string, Variants>;
+}
+
+function createPages(tables: readonly ProblemTable[]): Pages {
   const types = new Map<string, ProblemType>();
   for (const { area, rows } of tables) {
     for (const [name, row] of Object.entries(rows)) types.set(`${area}/${name}`, toType(`${area}/${name}`, row));
   }
   const sorted = [...types.values()].sort((a, b) => (a.code < b.code ? -1 : 1));
-  const index = createIndex(sorted);
-  const pages = new Map<string, Variants>(sorted.map((type) => [type.code, createTypePage(type)]));
-
   return {
-    index: (request) => pick(index, request),
-    async one(request, area, name) {
-      const page = pages.get(`${area}/${name}`);
-      if (!page) throw requestProblems.create('not-found', { detail: 'There is no problem type of this name.' });
-      return pick(page, request);
-    },
+    index: createIndex(sorted),
+    types: new Map(sorted.map((type) => [type.code, createTypePage(type)])),
   };
 }
 

@@ -1,4 +1,3 @@
-import { Busboy } from '@fastify/busboy';
 import { requestProblems } from '../../kernel/problems.ts';
 import { type PlainPart, readPlainForm } from './plain-form.ts';
 import { uploadProblems } from './problems.ts';
@@ -31,7 +30,7 @@ export async function readMultipart(
   const source = body[Symbol.asyncIterator]();
   const early = await readEarly(source, contentType);
   if ('parts' in early) return handOut(early.parts, onFile);
-  const parser = createParser(contentType, source);
+  const parser = await createParser(contentType, source);
   const fields = new Map<string, string>();
   const open = new Set<NodeJS.ReadableStream & { destroy(error?: Error): unknown }>();
   const failure = Promise.withResolvers<never>();
@@ -127,7 +126,9 @@ function assertMultipart(contentType: string): void {
   });
 }
 
-function createParser(contentType: string, source: AsyncIterator<Uint8Array>) {
+async function createParser(contentType: string, source: AsyncIterator<Uint8Array>) {
+  // Loaded with the first form that needs it, not with the server.
+  const { Busboy } = await import('@fastify/busboy');
   try {
     return new Busboy({ headers: { 'content-type': contentType }, preservePath: true, limits: LIMITS });
   } catch (error) {

@@ -1,5 +1,3 @@
-import { fileTypeFromBuffer } from 'file-type';
-
 /** How much of a file's beginning {@link sniffType} wants to see, in bytes. */
 export const SNIFF_BYTES = 4096;
 
@@ -30,6 +28,8 @@ export async function sniffType(head: Uint8Array): Promise<string> {
 }
 
 async function byMagic(head: Uint8Array): Promise<string | null> {
+  // Its many formats are loaded with the first upload, not with the server.
+  const { fileTypeFromBuffer } = await import('file-type');
   try {
     return (await fileTypeFromBuffer(head))?.mime ?? null;
   } catch {
