@@ -1,0 +1,66 @@
+import { rm } from 'node:fs/promises';
+import { databaseProblems } from '../kernel/problems.ts';
+import type { AccountRow, DatabaseImages, FileRow, ImageReport } from '../ports/database-images.ts';
+import { type ImageFile, requireRoom } from './image-file.ts';
+import { runImageTask } from './image-process.ts';
+import { readRows } from './image-rows.ts';
+import type { DatabaseLocation } from './registry.ts';
+
+/**
+ * Images of the databases at these places. Every file is opened with the library that the server uses on it, in a process other
+ * than the server's (`docs/decisions/embedded-engine.md`). Call it from such a process only.
+ */
+export function databaseImages(locations: readonly DatabaseLocation[]): DatabaseImages {
+  const find = (name: string): DatabaseLocation => {
+    const location = locations.find((candidate) => candidate.name === name);
+    if (!location) throw new Error(`there is no database ${name}`);
+    return location;
+  };
+  const fileOf = (name: string): ImageFile => {
+    const location = find(name);
+    if (location.kind !== 'file') throw databaseProblems.create('unavailable');
+    return location;
+  };
+  /** An image as its database's library opens it. */
+  const imageOf = (path: string, name = 'main'): ImageFile => {
+    const location = locations.find((candidate) => candidate.name === name);
+    return location?.kind === 'file' ? { ...location, path } : { path, engine: 'sqlite' };
+  };
+
+  return {
+    names: locations.filter(({ kind }) => kind === 'file').map(({ name }) => name),
+    async take(name, path, signal) {
+      const source = fileOf(name);
+      await requireRoom(source.path, path);
+      try {
+        await runImageTask({ copy: source, target: path }, signal);
+      } catch (error) {
+        for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true });
+        throw error;
+      }
+    },
+    inspect: async (path, name) => (await runImageTask({ inspect: imageOf(path, name) })) as ImageReport,
+    files: (path, ownerId) => readFiles(imageOf(path), ownerId),
+    liveFiles: (ownerId) => readFiles(fileOf('main'), ownerId),
+    account: (path, idOrEmail) => readAccount(imageOf(path), idOrEmail),
+    liveAccount: (idOrEmail) => readAccount(fileOf('main'), idOrEmail),
+  };
+}
+
+const FILE_COLUMNS = `id, owner_id AS ownerId, name, size, sha256, type, visibility, object_key AS objectKey,
+  created_at AS createdAt, updated_at AS updatedAt`;
+
+async function* readFiles(file: ImageFile, ownerId: string | undefined): AsyncGenerator<FileRow> {
+  const filter = ownerId === undefined ? '' : 'WHERE owner_id = ?';
+  yield* readRows<FileRow>(file, {
+    table: 'files',
+    sql: `SELECT ${FILE_COLUMNS} FROM files ${filter} ORDER BY sha256, id`,
+    args: ownerId === undefined ? [] : [ownerId],
+  });
+}
+
+async function readAccount(file: ImageFile, idOrEmail: string): Promise<AccountRow | null> {
+  const sql = 'SELECT id, email, name, created_at AS createdAt FROM users WHERE id = ?1 OR email = ?1';
+  for await (const row of readRows<AccountRow>(file, { table: 'users', sql, args: [idOrEmail] })) return row;
+  return null;
+}
