@@ -3,6 +3,7 @@ import { parseCacheUrl } from './config/cache-url.ts';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
 import { joinProxyRoutes } from './config/proxy-routes.ts';
+import { claimFile } from './db/exclusive-use.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
@@ -30,6 +31,7 @@ import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
 import { createMetrics } from './kernel/metrics.ts';
 import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
+import { applyPendingRestore, reportSwap } from './modules/backups/pending-restore.ts';
 import {
   createCache,
   createHttpCache,
@@ -88,6 +90,7 @@ const SOCKET_DRAIN_MS = 10_000;
 export async function createServer(config: Config): Promise<Server> {
   const clock = systemClock;
   const { dataDir, snapshotDir } = locations(config);
+  const swap = await applyPendingRestore({ dataDir, claim: claimFile });
   const secret = config.secret ?? loadOrCreateSecret(dataDir);
   const keys = createKeyring(secret);
   const log = await pinoLogger({
@@ -95,6 +98,7 @@ export async function createServer(config: Config): Promise<Server> {
     level: config.logLevel,
     isPretty: isPretty(config),
   });
+  reportSwap(swap, log);
 
   const metrics = createMetrics();
   const events = createEvents((error, name) => log.error({ err: error, event: name }, 'a listener failed'));

@@ -1,6 +1,8 @@
 import type { Config } from '../config/load.ts';
+import { claimFile } from '../db/exclusive-use.ts';
 import { loadMigrations, migrate, pendingMigrations, readHistory } from '../db/migrate.ts';
 import { openDatabase } from '../db/registry.ts';
+import { applyPendingRestore } from '../modules/backups/pending-restore.ts';
 import { databaseLocations, locations } from '../paths.ts';
 import type { Database } from '../ports/database.ts';
 import { CommandError } from './command.ts';
@@ -17,6 +19,9 @@ export async function withDatabase<T>(
 ): Promise<T> {
   const location = databaseLocations(config).find((candidate) => candidate.name === name);
   if (!location) throw new CommandError('there is no database of that name; "bunkhouse db list" lists them');
+  const swap = await applyPendingRestore({ dataDir: locations(config).dataDir, claim: claimFile, patienceMs: 0 });
+  if (swap.status === 'swapped')
+    process.stderr.write(`bunkhouse: the pending restore of ${swap.snapshot} was put in place\n`);
   // A replica's file belongs to the server; what is done here is done at the primary.
   const place = location.kind === 'remote' ? { ...location, replicaPath: undefined } : location;
   const database = await openDatabase(place, { log: silentLog });
