@@ -8,6 +8,7 @@ import {
   storageProblems,
 } from './kernel/problems.ts';
 import { authProblems } from './modules/auth/index.ts';
+import { backupProblems } from './modules/backups/problems.ts';
 import { cacheProblems, httpCacheProblems } from './modules/cache/index.ts';
 import { parseProblems } from './modules/parse/index.ts';
 import { proxyProblems } from './modules/proxy/index.ts';
@@ -22,6 +23,7 @@ export const problemTables = [
   accessProblems,
   authProblems,
   uploadProblems,
+  backupProblems,
   parseProblems,
   fetchProblems,
   socketProblems,

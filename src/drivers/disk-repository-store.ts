@@ -1,0 +1,136 @@
+import { access, constants, mkdir, open, opendir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { randomToken } from '../kernel/ids.ts';
+import type { RepositoryStore } from '../ports/repository-store.ts';
+import { abortable } from './abortable.ts';
+import { namesIn, nullIfMissing, removeFile, statFile } from './disk-files.ts';
+import { atDisk, backgroundFlusher, directorySync, isErrno, syncNow, writeAll } from './disk-write.ts';
+import { assertKey } from './object-key.ts';
+
+/** Objects that are not complete; no key begins like this. */
+const PARTIAL = '.partial';
+/** What is left there for so long belongs to nobody any more. */
+const LEFTOVER_MS = 24 * 3_600_000;
+/** An object up to this size is read at once. */
+const SMALL_BYTES = 2 ** 20;
+
+export interface DiskRepositoryStoreOptions {
+  /** Directory that belongs to this repository alone; made when missing. */
+  readonly root: string;
+}
+
+/** A repository in a directory of any file system: each object is the file of its key. */
+export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): RepositoryStore {
+  const partialDirectory = join(root, PARTIAL);
+  const syncDirectory = directorySync();
+  const made = new Set<string>();
+  const pathOf = (key: string): string => {
+    assertKey(key);
+    return join(root, key);
+  };
+
+  /** Makes a directory whose name survives power loss. */
+  const make = async (directory: string): Promise<void> => {
+    if (made.has(directory)) return;
+    const first = await atDisk(mkdir(directory, { recursive: true, mode: 0o700 }));
+    for (let path = directory; first !== undefined && path.length >= first.length; path = dirname(path)) {
+      await atDisk(syncNow(dirname(path)));
+    }
+    made.add(directory);
+  };
+
+  /** Runs what needs a directory, which somebody may have removed since it was made. */
+  const within = async <T>(directory: string, work: () => Promise<T>): Promise<T> => {
+    await make(directory);
+    try {
+      return await work();
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      made.delete(directory);
+      await make(directory);
+      return work();
+    }
+  };
+
+  return {
+    place: `file:${root}`,
+
+    async put(key, body, { signal } = {}) {
+      const path = pathOf(key);
+      const partial = join(partialDirectory, randomToken(18));
+      try {
+        const handle = await within(partialDirectory, () => atDisk(open(partial, 'wx', 0o600)));
+        try {
+          const flusher = backgroundFlusher(handle);
+          let position = 0;
+          for await (const chunk of abortable(body, signal)) {
+            await atDisk(writeAll(handle, [chunk], position));
+            position += chunk.length;
+            flusher.wrote(chunk.length);
+          }
+          await flusher.idle();
+          await atDisk(handle.datasync());
+        } finally {
+          await atDisk(handle.close());
+        }
+        signal?.throwIfAborted();
+        await within(dirname(path), () => atDisk(rename(partial, path)));
+        await syncDirectory(dirname(path));
+      } catch (error) {
+        await removeFile(partial).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    async get(key, range) {
+      const path = pathOf(key);
+      const found = await statFile(path);
+      if (!found?.isFile()) return null;
+      const [start, end] = [range?.first ?? 0, (range?.last ?? found.size - 1) + 1];
+      if (end - start > SMALL_BYTES) return Bun.file(path).slice(start, end).stream();
+      const bytes = await atDisk(nullIfMissing(readFile(path)));
+      return bytes && new Blob([range ? bytes.subarray(start, end) : bytes]).stream();
+    },
+
+    async stat(key) {
+      const found = await statFile(pathOf(key));
+      return found?.isFile() ? { key, bytes: found.size, modifiedAt: found.mtimeMs } : null;
+    },
+
+    async *list(prefix) {
+      const directories = [prefix.slice(0, prefix.lastIndexOf('/') + 1)];
+      for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+        const entries = await atDisk(nullIfMissing(opendir(join(root, directory))));
+        if (!entries) continue;
+        for await (const entry of entries) {
+          const key = `${directory}${entry.name}`;
+          if (key === PARTIAL) continue;
+          const inside = `${key}/`;
+          if (entry.isDirectory() && (inside.startsWith(prefix) || prefix.startsWith(inside))) directories.push(inside);
+          if (!entry.isFile() || !key.startsWith(prefix)) continue;
+          const found = await statFile(join(root, key));
+          if (found) yield { key, bytes: found.size, modifiedAt: found.mtimeMs };
+        }
+      }
+    },
+
+    async delete(key) {
+      await removeFile(pathOf(key));
+    },
+
+    async check() {
+      const probe = join(partialDirectory, `probe-${randomToken(9)}`);
+      try {
+        await within(partialDirectory, () => atDisk(writeFile(probe, 'probe', { flag: 'wx', mode: 0o600 })));
+      } finally {
+        await removeFile(probe).catch(() => undefined);
+      }
+      await atDisk(access(root, constants.R_OK | constants.W_OK));
+      for (const name of await namesIn(partialDirectory)) {
+        const path = join(partialDirectory, name);
+        const found = await statFile(path);
+        if (found && Date.now() - found.mtimeMs > LEFTOVER_MS) await removeFile(path);
+      }
+    },
+  };
+}

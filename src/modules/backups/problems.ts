@@ -1,0 +1,62 @@
+import { defineProblems } from '../../kernel/errors.ts';
+
+/** Failures of taking, keeping and giving back backups. */
+export const backupProblems = defineProblems('backups', {
+  'not-found': { status: 404, title: 'No such backup', detail: 'There is no backup of this id that you may use.' },
+  'no-repository': {
+    status: 404,
+    title: 'No backups here',
+    detail: 'There is no backup repository at BACKUP_URL. Check the address; the first backup makes one.',
+  },
+  busy: {
+    status: 409,
+    title: 'Repository busy',
+    detail: 'Somebody else works on the backup repository in a way that excludes this. Try again later.',
+  },
+  'lease-lost': {
+    status: 409,
+    title: 'Interrupted for too long',
+    detail: 'The work stood still for so long that others took it for dead. Nothing was lost; start it again.',
+  },
+  damaged: {
+    status: 500,
+    title: 'Backup damaged',
+    detail: 'An object of the backup is not what was stored. Verify the backup to see all that is damaged.',
+  },
+  'damaged-write': {
+    status: 500,
+    title: 'Backup storage is not reliable',
+    detail: 'What was just stored comes back different. The backup was given up; check the disk or the bucket.',
+  },
+  'wrong-content': {
+    status: 409,
+    title: 'Content changed',
+    detail: 'Something that was to be backed up does not have the hash that is on record for it.',
+  },
+  'no-room': { status: 507, title: 'No room', detail: 'There is not enough room for this. Nothing was kept.' },
+  unreachable: {
+    status: 503,
+    title: 'Backup storage unreachable',
+    detail: 'The place of the backups cannot be reached or written to right now.',
+  },
+  'newer-format': {
+    status: 409,
+    title: 'Newer format',
+    detail: 'The backup was made by a newer version, whose format this one does not know. Update first.',
+  },
+  'newer-schema': {
+    status: 409,
+    title: 'Newer schema',
+    detail: 'The database in the backup was made by a newer version than this one. Update first.',
+  },
+  'wrong-key': {
+    status: 422,
+    title: 'Wrong key',
+    detail: 'The backup cannot be decrypted with the passphrase or identity that was given.',
+  },
+  'needs-key': {
+    status: 422,
+    title: 'Encrypted',
+    detail: 'The backup is encrypted. Set BACKUP_PASSPHRASE, or give the identity with --identity FILE.',
+  },
+});

@@ -1,0 +1,279 @@
+import { createReadStream } from 'node:fs';
+import { open as openFile, unlink } from 'node:fs/promises';
+import { isUuid, uuidv7 } from '../../kernel/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { RepositoryStore } from '../../ports/repository-store.ts';
+import { type ListLine, readList, toLine } from './blob-list.ts';
+import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
+import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
+import { type Manifest, type ObjectEntry, readManifestText, toManifestKey, toManifestText } from './manifest.ts';
+import { type ObjectName, toKey, toStem } from './object-names.ts';
+import { backupProblems } from './problems.ts';
+import {
+  type Holder,
+  type LeaseKind,
+  type LeaseTimes,
+  type RepositoryLease,
+  repositoryLeases,
+} from './repository-lease.ts';
+import { readSmall, writeSmall } from './small-objects.ts';
+
+export interface RepositoryOptions {
+  readonly store: RepositoryStore;
+  readonly clock: Clock;
+  readonly holder: Holder;
+  readonly leaseTimes?: LeaseTimes;
+}
+
+export interface WriteOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Every snapshot there is, newest first, and what of them cannot be read. */
+export interface Snapshots {
+  readonly manifests: readonly Manifest[];
+  readonly broken: readonly { readonly key: string; readonly reason: string }[];
+}
+
+/**
+ * A backup repository: objects that never change, addressed by what they hold, and manifests that say which of them make a
+ * snapshot. Reading works on a repository that is not there yet: it is empty.
+ */
+export interface Repository {
+  /** `null` before {@link initialise}, when there is none yet. */
+  readonly id: string | null;
+  /** Where it is, for people. */
+  readonly place: string;
+  /** How new objects are kept. */
+  readonly encryption: 'none' | 'passphrase' | 'recipient';
+  /** What new objects are encrypted to; `null` when they are not. */
+  readonly recipient: string | null;
+  /** Makes the repository when it is new. To be called before anything is written. Idempotent. */
+  initialise(): Promise<void>;
+  /** Whether the objects of a snapshot can be decrypted with the keys at hand. */
+  canRead(manifest: Manifest): boolean;
+  /** Whether a new snapshot may refer to the objects of this one: they are kept as new ones would be. */
+  canReuse(manifest: Manifest): boolean;
+
+  snapshots(): Promise<Snapshots>;
+  /** By id or `latest`; of one scope when it is given. @throws backups/damaged when the one that is asked for is broken. */
+  find(idOrLatest: string, scope?: Manifest['scope']): Promise<Manifest | null>;
+  /** Makes the snapshot complete. @throws backups/lease-lost when the lease is no longer held. */
+  writeManifest(manifest: Manifest, lease: RepositoryLease): Promise<void>;
+  /** Forgets a snapshot; what only it referred to is swept later. Idempotent. */
+  forget(manifest: Pick<Manifest, 'id' | 'createdAt'>): Promise<void>;
+
+  /**
+   * Stores an object, reads it back and compares. Compression and encryption happen on the way, in bounded memory.
+   * @throws backups/wrong-content when the content does not have the hash of its name: nothing is kept then;
+   * backups/damaged-write when the store gives back other bytes.
+   */
+  writeObject(name: ObjectName, plain: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<ObjectEntry>;
+  /**
+   * An object that an interrupted run left, as an entry that may be referred to: it is read and compared with the hash of its
+   * name. `null` when there is none, it is damaged, or cannot be decrypted here.
+   */
+  findObject(name: ObjectName): Promise<ObjectEntry | null>;
+  /** The plain content, verified while it is read: its last chunk comes only when all is right. @throws backups/damaged */
+  openObject(entry: ObjectEntry): AsyncIterable<Uint8Array>;
+  /** Reads an object and compares the stored bytes with the entry, which needs no key. @throws backups/damaged */
+  verifyStored(entry: ObjectEntry): Promise<void>;
+
+  /** The blobs of a snapshot, in order of their hashes. @throws backups/damaged */
+  list(manifest: Manifest): AsyncIterable<ListLine>;
+  /** Stores lines that are in order of their hashes. @param spoolPath a file that may be made for a while. */
+  writeList(lines: AsyncIterable<ListLine>, spoolPath: string, options?: WriteOptions): Promise<Manifest['blobs']>;
+
+  /** @throws backups/busy, naming who is in the way. */
+  lease(kind: LeaseKind, purpose: string): Promise<RepositoryLease>;
+
+  writeCheck(check: Check): Promise<void>;
+  /** Newest first. */
+  checks(): Promise<readonly Check[]>;
+}
+
+const REPOSITORY = 'repository.json';
+const SNAPSHOTS = 'snapshots/';
+/** Small objects that are read at once. */
+const READS = 8;
+
+/** Opens a repository; it is asked for its description. @throws backups/newer-format, backups/damaged */
+export async function openRepository({ store, clock, holder, leaseTimes }: RepositoryOptions): Promise<Repository> {
+  const lease = repositoryLeases({ store, clock, holder }, leaseTimes);
+  let id = readDescription(await readSmall(store, REPOSITORY));
+
+  const open = (entry: ObjectEntry): AsyncIterable<Uint8Array> => ({
+    async *[Symbol.asyncIterator]() {
+      const stored = await store.get(entry.key);
+      if (!stored) throw damaged(entry, 'it is missing');
+      yield* stored;
+    },
+  });
+  const verifyStored = async (entry: ObjectEntry): Promise<void> => {
+    for await (const _ of checked(entry, open(entry)));
+  };
+  const put = async (key: string, stored: AsyncIterable<Uint8Array>, encoded: () => Encoded, signal?: AbortSignal) => {
+    await store.put(key, stored, signal ? { signal } : {});
+    const entry: ObjectEntry = { key, ...encoded() };
+    await verifyStored(entry).catch(async (cause: unknown) => {
+      if (!backupProblems.is(cause, 'damaged')) throw cause;
+      await store.delete(key).catch(() => undefined);
+      throw backupProblems.create('damaged-write', { cause });
+    });
+    return entry;
+  };
+
+  const readSnapshots = async (): Promise<Snapshots> => {
+    const keys = await keysOf(store, SNAPSHOTS);
+    const manifests: Manifest[] = [];
+    const broken: { key: string; reason: string }[] = [];
+    await eachAtOnce(keys, READS, async (key) => {
+      try {
+        const text = await readSmall(store, key);
+        if (text === null) return;
+        const manifest = readManifestText(text);
+        if (toManifestKey(manifest) !== key) throw damaged({ key }, 'it is the manifest of another backup');
+        manifests.push(manifest);
+      } catch (error) {
+        if (!backupProblems.is(error, 'damaged') && !backupProblems.is(error, 'newer-format')) throw error;
+        broken.push({ key, reason: error.detail });
+      }
+    });
+    manifests.sort((a, b) => (toManifestKey(a) < toManifestKey(b) ? 1 : -1));
+    return { manifests, broken };
+  };
+
+  return {
+    get id() {
+      return id;
+    },
+    place: store.place,
+    encryption: 'none',
+    recipient: null,
+    async initialise() {
+      await store.check();
+      if (id !== null) return;
+      const description = { format: 1, id: uuidv7(clock.now()), createdAt: new Date(clock.now()).toISOString() };
+      await writeSmall(store, REPOSITORY, `${JSON.stringify(description, null, 2)}\n`);
+      // Had another machine the same idea, both go on with what was written last.
+      id = readDescription(await readSmall(store, REPOSITORY));
+    },
+    canRead: ({ recipient }) => recipient === null,
+    canReuse: ({ recipient }) => recipient === null,
+
+    snapshots: readSnapshots,
+    async find(idOrLatest, scope) {
+      const { manifests, broken } = await readSnapshots();
+      const fits = (manifest: Manifest) => scope === undefined || manifest.scope === scope;
+      const found = manifests.find(
+        (manifest) => fits(manifest) && (idOrLatest === 'latest' || manifest.id === idOrLatest),
+      );
+      const hurt = broken.find(({ key }) => key.endsWith(`-${idOrLatest}.json`));
+      if (!found && hurt) throw damaged(hurt, hurt.reason);
+      return found ?? null;
+    },
+    async writeManifest(manifest, held) {
+      const [key, text] = [toManifestKey(manifest), toManifestText(manifest)];
+      // What could not be read again is not written.
+      readManifestText(text);
+      await held.assertHeld();
+      await writeSmall(store, key, text);
+      if ((await readSmall(store, key)) === text) return;
+      await store.delete(key).catch(() => undefined);
+      throw backupProblems.create('damaged-write');
+    },
+    forget: (manifest) => store.delete(toManifestKey(manifest)),
+
+    async writeObject(name, plain, { signal } = {}) {
+      const { stored, encoded } = encode(plain);
+      async function* asNamed() {
+        yield* stored;
+        if (encoded().sha256 !== name.sha256) throw backupProblems.create('wrong-content');
+      }
+      return put(toKey(name, null), asNamed(), encoded, signal);
+    },
+    async findObject(name) {
+      for await (const { key } of store.list(toStem(name))) {
+        if (key !== toKey(name, null)) continue;
+        const stored = await store.get(key);
+        const encoded = stored && (await measure(stored));
+        if (encoded?.sha256 === name.sha256) return { key, ...encoded };
+      }
+      return null;
+    },
+    openObject: (entry) => decode(entry, open(entry)),
+    verifyStored,
+
+    list: (manifest) => readList(manifest, decode(manifest.blobs.list, open(manifest.blobs.list))),
+    async writeList(lines, spoolPath, { signal } = {}) {
+      let count = 0;
+      let bytes = 0;
+      async function* texts() {
+        for await (const line of lines) {
+          count++;
+          bytes += line.bytes;
+          yield Buffer.from(toLine(line), 'latin1');
+        }
+      }
+      const { stored, encoded } = encode(texts());
+      try {
+        const spool = await openFile(spoolPath, 'w', 0o600);
+        try {
+          for await (const chunk of stored) await spool.write(chunk);
+        } finally {
+          await spool.close();
+        }
+        const key = toKey({ kind: 'list', sha256: encoded().sha256 }, null);
+        const list = await put(key, createReadStream(spoolPath), encoded, signal);
+        return { list, count, bytes };
+      } finally {
+        await unlink(spoolPath).catch(() => undefined);
+      }
+    },
+
+    lease,
+
+    writeCheck: (check) => writeSmall(store, toCheckKey(check), `${JSON.stringify(check, null, 2)}\n`),
+    async checks() {
+      const found: Check[] = [];
+      await eachAtOnce(await keysOf(store, CHECKS), READS, async (key) => {
+        const check = readCheckText((await readSmall(store, key)) ?? '');
+        if (check) found.push(check);
+      });
+      return found.sort((a, b) => (toCheckKey(a) < toCheckKey(b) ? 1 : -1));
+    },
+  };
+}
+
+function readDescription(text: string | null): string | null {
+  if (text === null) return null;
+  const { format, id } = parseObject(text);
+  if (typeof format === 'number' && format > 1) throw backupProblems.create('newer-format');
+  if (format !== 1 || typeof id !== 'string' || !isUuid(id))
+    throw damaged({ key: REPOSITORY }, 'it does not describe one');
+  return id;
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+async function keysOf(store: RepositoryStore, prefix: string): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) if (key.endsWith('.json')) keys.push(key);
+  return keys;
+}
+
+/** Works on all items, so many at once; the first failure ends it. */
+async function eachAtOnce<T>(items: readonly T[], places: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  await Promise.all(
+    Array.from({ length: places }, async () => {
+      for (const item of left) await work(item);
+    }),
+  );
+}

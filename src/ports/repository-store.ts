@@ -1,0 +1,34 @@
+import type { ByteRange } from './object-store.ts';
+
+/**
+ * Where a backup repository keeps its objects, under names that people can read: `snapshots/…`, `blobs/ab/…`. Keys are segments of
+ * `[A-Za-z0-9._-]`, joined by `/`; a disk keeps each as the file of that path, so that a repository is usable with stock tools.
+ * Any number of machines may use one repository.
+ */
+export interface RepositoryStore {
+  /**
+   * Stores a stream in bounded memory. When it resolves the object is durable and readable; when it rejects nothing of it is
+   * under the key. An object that was there is replaced as a whole. Throws `storage/full`, `storage/unavailable`, the
+   * stream's own error when the source fails, and the signal's reason.
+   */
+  put(key: string, body: AsyncIterable<Uint8Array>, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** The object's bytes, or those of an inclusive range inside it; `null` when there is no such object. A cut body fails. */
+  get(key: string, range?: ByteRange): Promise<ReadableStream<Uint8Array> | null>;
+  /** `null` when there is no such object. */
+  stat(key: string): Promise<RepositoryObject | null>;
+  /** Objects whose keys start with the prefix, in no particular order. */
+  list(prefix: string): AsyncIterable<RepositoryObject>;
+  /** Deletes the object. Idempotent: a missing one is no error. */
+  delete(key: string): Promise<void>;
+  /** Rejects when the store cannot be written to right now. Leftovers of puts that died long ago are removed along the way. */
+  check(): Promise<void>;
+  /** Its address for people: `file:/path` or `s3://bucket/prefix`; no secrets. */
+  readonly place: string;
+}
+
+export interface RepositoryObject {
+  readonly key: string;
+  readonly bytes: number;
+  /** Milliseconds since the epoch, by the clock of the store. */
+  readonly modifiedAt: number;
+}

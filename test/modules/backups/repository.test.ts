@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { randomBytes } from 'node:crypto';
+import { from } from '../../contracts/object-store.ts';
+import { filesBelow } from '../../support/files-below.ts';
+import { iterate, makeRepository, sha256Of, type TestRepository, textOf, writeSnapshot } from './support.ts';
+
+let subject: TestRepository;
+beforeEach(async () => {
+  subject = await makeRepository();
+});
+afterEach(() => subject.remove());
+
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'done',
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+
+describe('objects', () => {
+  const contents = {
+    nothing: Buffer.alloc(0),
+    'a few bytes': Buffer.from('abc'),
+    'exactly a block': randomBytes(2 ** 20),
+    'many blocks of noise': randomBytes(9_000_001),
+    'many blocks of nothing': Buffer.alloc(30_000_000),
+  };
+  test.each(Object.entries(contents))('of %s come back', async (_, content) => {
+    const { repository } = subject;
+    const chunks = [content.subarray(0, 10), content.subarray(10, 700_000), content.subarray(700_000)];
+    const name = { kind: 'blob', sha256: sha256Of(content) } as const;
+    const entry = await repository.writeObject(name, from(chunks));
+    expect(entry).toMatchObject({ bytes: content.length, sha256: name.sha256 });
+    expect(Buffer.concat(await Array.fromAsync(repository.openObject(entry))).equals(content)).toBe(true);
+    expect(await repository.findObject(name)).toEqual(entry);
+    await repository.verifyStored(entry);
+  });
+
+  test('that are not what their name says are not kept', async () => {
+    const name = { kind: 'blob', sha256: sha256Of('something else') } as const;
+    expect(await codeOf(subject.repository.writeObject(name, from([Buffer.from('this')])))).toBe(
+      'backups/wrong-content',
+    );
+    expect(await subject.repository.findObject(name)).toBeNull();
+    expect(await filesBelow(subject.root)).toEqual(['repository.json']);
+  });
+
+  test('are readable with stock zstd', async () => {
+    const content = randomBytes(3_000_000);
+    const entry = await subject.repository.writeObject({ kind: 'blob', sha256: sha256Of(content) }, from([content]));
+    const { stdout } = Bun.spawnSync(['zstd', '-dc', `${subject.root}/${entry.key}`]);
+    expect(stdout.equals(content)).toBe(true);
+  });
+});
+
+describe('snapshots', () => {
+  test('are found newest first, by id and by scope', async () => {
+    const { repository, clock } = subject;
+    const first = await writeSnapshot(subject);
+    clock.turn(60_000);
+    const second = await writeSnapshot(subject, { blobs: ['a file'], secret: 'sesame' });
+    clock.turn(60_000);
+    const third = await writeSnapshot(subject, { databases: {}, manifest: { scope: 'user', userId: 'u' } });
+    expect(await repository.snapshots()).toEqual({ manifests: [third, second, first], broken: [] });
+    expect(await repository.find('latest')).toEqual(third);
+    expect(await repository.find('latest', 'system')).toEqual(second);
+    expect(await repository.find(first.id)).toEqual(first);
+    expect(await repository.find('0193a1f0-0000-7000-8000-000000000001')).toBeNull();
+    const lines = await Array.fromAsync(repository.list(first));
+    expect(await Promise.all(lines.map((line) => textOf(repository.openObject(line))))).toEqual(
+      ['a file', 'another file'].sort((a, b) => (sha256Of(a) < sha256Of(b) ? -1 : 1)),
+    );
+  });
+
+  test('share what they have in common', async () => {
+    await writeSnapshot(subject);
+    const before = await filesBelow(subject.root);
+    subject.clock.turn(1_000);
+    await writeSnapshot(subject);
+    expect((await filesBelow(subject.root)).length).toBe(before.length + 1);
+  });
+
+  test('of 100,000 files are listed as they were written', async () => {
+    const { repository, root } = subject;
+    const lines = Array.from({ length: 100_000 }, (_, index) => {
+      const sha256 = sha256Of(`${index}`);
+      const key = `blobs/${sha256.slice(0, 2)}/${sha256}.zst`;
+      return { key, sha256, bytes: index, storedBytes: index + 9, storedSha256: sha256Of(sha256) };
+    }).sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+    const blobs = await repository.writeList(iterate(lines), `${root}/../spool`);
+    expect([blobs.count, blobs.bytes]).toEqual([100_000, 4_999_950_000]);
+    const read = await Array.fromAsync(repository.list({ blobs, recipient: null } as never));
+    expect(read).toEqual(lines);
+  });
+
+  test('a repository that is not there is empty, and reading does not make it', async () => {
+    await subject.remove();
+    const repository = await subject.reopen();
+    expect([repository.id, await repository.snapshots(), await repository.checks()]).toEqual([
+      null,
+      { manifests: [], broken: [] },
+      [],
+    ]);
+    expect(await filesBelow(subject.root)).toEqual([]);
+  });
+});
