@@ -1,7 +1,7 @@
 import type { Socket } from 'bun';
 import type { PhpAnswer, PhpRequest } from '../ports/php-pool.ts';
-import { ConnectionLost, Exchange, type SilenceLimits } from './fastcgi-exchange.ts';
-import { ASK_VALUES, type createRequestEncoder, END_OF_STDIN, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
+import { ConnectionLost, Exchange, type SilenceLimits, type Wire } from './fastcgi-exchange.ts';
+import { ASK_VALUES, END_OF_STDIN, encodeRequest, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
 
 /** Where a FastCGI server listens. */
 export type FastCgiAddress = { readonly unix: string } | { readonly hostname: string; readonly port: number };
@@ -21,7 +21,7 @@ export interface ConnectionEvents {
 const NOBODY = { onStdout: () => undefined, onStderr: () => undefined, onEnd: () => undefined };
 
 /** One connection to a FastCGI server: one request at a time, any number one after the other. */
-export class FastCgiConnection {
+export class FastCgiConnection implements Wire {
   /** On the clock of `performance.now()`. */
   idleSince = 0;
   /** Requests that were sent over it. */
@@ -29,7 +29,7 @@ export class FastCgiConnection {
   readonly #events: ConnectionEvents;
   #socket: Socket<FastCgiConnection> | null = null;
   #exchange: Exchange | null = null;
-  #decoder = new RecordDecoder(NOBODY);
+  readonly #decoder = new RecordDecoder(NOBODY);
   /** What the socket did not take yet. */
   #unsent: Buffer | null = null;
   #onDrain: (() => void) | null = null;
@@ -71,18 +71,14 @@ export class FastCgiConnection {
   }
 
   /** Runs one request. The connection MUST be idle. */
-  send(request: PhpRequest, encode: ReturnType<typeof createRequestEncoder>): Promise<PhpAnswer> {
-    const exchange = new Exchange(request, {
-      pause: () => this.#socket?.pause(),
-      resume: () => this.#socket?.resume(),
-      cut: (reason) => this.close(reason),
-    });
+  send(request: PhpRequest): Promise<PhpAnswer> {
     // May throw, and then the connection is as it was.
     const { body } = request;
     const hasBody = body !== null && body.size > 0;
-    const opening = encode(request.params, { keepAlive: true, hasBody });
+    const opening = encodeRequest(request.params, { keepAlive: true, hasBody });
+    const exchange = new Exchange(request, this);
     this.#exchange = exchange;
-    this.#decoder = new RecordDecoder(exchange);
+    this.#decoder.sink = exchange;
     this.served++;
     if (!hasBody) {
       this.#write(opening);
@@ -94,7 +90,7 @@ export class FastCgiConnection {
       else this.#write(Buffer.concat([opening, encodeStdin(content), END_OF_STDIN]));
       return exchange.answer;
     }
-    this.#write(Buffer.from(opening));
+    this.#write(opening);
     this.#isSending = true;
     this.#sendBody(content, body.size).catch((error: unknown) =>
       this.close(error instanceof Error ? error : new ConnectionLost('the body failed', false)),
@@ -115,6 +111,15 @@ export class FastCgiConnection {
     this.#exchange?.check(now, limits);
   }
 
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+  }
+
+  /** Cuts it. What runs on it is told the reason. Idempotent. */
   close(reason: Error): void {
     this.#close(reason, this.#exchange !== null);
   }
@@ -137,7 +142,7 @@ export class FastCgiConnection {
   }
 
   /** For the socket's events. */
-  receive(chunk: Uint8Array<ArrayBuffer>): void {
+  receive(chunk: Buffer<ArrayBuffer>): void {
     const exchange = this.#exchange;
     if (!exchange) {
       if (this.#onProbed) this.#onProbed();
@@ -173,7 +178,6 @@ export class FastCgiConnection {
     this.#close(new ConnectionLost('php-fpm closed the connection', false), false);
   }
 
-  /** @param bytes may be a view of a shared buffer: what is not sent at once is copied. */
   #write(bytes: Buffer): void {
     if (this.#unsent) {
       this.#unsent = Buffer.concat([this.#unsent, bytes]);
@@ -181,7 +185,7 @@ export class FastCgiConnection {
     }
     // May take all, a part, nothing, or say -1 when the socket is going away.
     const taken = Math.max(0, this.#socket?.write(bytes) ?? 0);
-    if (taken < bytes.length) this.#unsent = Buffer.from(bytes.subarray(taken));
+    if (taken < bytes.length) this.#unsent = bytes.subarray(taken);
   }
 
   async #sendBody(chunks: AsyncIterable<Uint8Array>, size: number): Promise<void> {

@@ -36,8 +36,8 @@ export interface SilenceLimits {
 export interface Wire {
   pause(): void;
   resume(): void;
-  /** Cuts it: the only way to stop a script. */
-  cut(reason: Error): void;
+  /** The only way to stop a script. */
+  close(reason: Error): void;
 }
 
 /** Kept of what a script writes to its error log. */
@@ -52,8 +52,8 @@ export class Exchange implements RecordSink {
   #head: CgiHead | null = null;
   #headBytes: Buffer | null = null;
   #output: Output | null = null;
-  #pieces: Uint8Array<ArrayBuffer>[] = [];
-  #errors: Uint8Array[] = [];
+  #pieces: Buffer<ArrayBuffer>[] = [];
+  #errors: Buffer[] = [];
   #errorBytes = 0;
   #hasAnswer = false;
   #isOver = false;
@@ -75,11 +75,11 @@ export class Exchange implements RecordSink {
     return this.#isOver;
   }
 
-  onStdout(bytes: Uint8Array<ArrayBuffer>): void {
+  onStdout(bytes: Buffer<ArrayBuffer>): void {
     this.#pieces.push(bytes);
   }
 
-  onStderr(bytes: Uint8Array<ArrayBuffer>): void {
+  onStderr(bytes: Buffer<ArrayBuffer>): void {
     this.#hasAnswer = true;
     if (this.#errorBytes >= MAX_ERROR_TEXT_BYTES) return;
     this.#errors.push(bytes);
@@ -126,19 +126,19 @@ export class Exchange implements RecordSink {
     if (this.#isOver) return;
     // Once the answer streams, the end of its stream says when the client goes.
     if (!this.#output && this.request.isGone()) {
-      this.#wire.cut(new ClientGone('the client went away'));
+      this.#wire.close(new ClientGone('the client went away'));
       return;
     }
     const silentMs = now - this.#movedAt;
     if (!this.#head) {
-      if (silentMs > limits.firstByteMs) this.#wire.cut(new SilentScript('no answer in time'));
+      if (silentMs > limits.firstByteMs) this.#wire.close(new SilentScript('no answer in time'));
     } else if (silentMs > limits.idleMs && (this.#output?.isFull || !this.#maySleep)) {
-      this.#wire.cut(new SilentScript(this.#output?.isFull ? 'the client takes nothing' : 'the script went silent'));
+      this.#wire.close(new SilentScript(this.#output?.isFull ? 'the client takes nothing' : 'the script went silent'));
     }
   }
 
-  #readHead(bytes: Uint8Array<ArrayBuffer>): void {
-    const all = this.#headBytes ? Buffer.concat([this.#headBytes, bytes]) : toBuffer(bytes);
+  #readHead(bytes: Buffer<ArrayBuffer>): void {
+    const all = this.#headBytes ? Buffer.concat([this.#headBytes, bytes]) : bytes;
     const head = parseCgiHead(all);
     if (!head) {
       this.#headBytes = all;
@@ -153,7 +153,7 @@ export class Exchange implements RecordSink {
     else this.#startStream(head, rest);
   }
 
-  #startStream({ status, headers }: CgiHead, bytes: Uint8Array<ArrayBuffer>): void {
+  #startStream({ status, headers }: CgiHead, bytes: Buffer<ArrayBuffer>): void {
     const output = createOutput({
       onFull: () => {
         if (!this.#isOver) this.#wire.pause();
@@ -163,7 +163,7 @@ export class Exchange implements RecordSink {
         if (!this.#isOver) this.#wire.resume();
       },
       onCancel: () => {
-        if (!this.#isOver) this.#wire.cut(new ClientGone('the client went away'));
+        if (!this.#isOver) this.#wire.close(new ClientGone('the client went away'));
       },
     });
     this.#output = output;
@@ -182,8 +182,4 @@ export class Exchange implements RecordSink {
     this.#errors = [];
     this.request.onErrors(text, status);
   }
-}
-
-function toBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer<ArrayBuffer> {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -21,6 +21,8 @@ const GET_VALUES_RESULT = 10;
 const ROLE_RESPONDER = 1;
 const KEEP_CONNECTION = 1;
 const END_BODY_BYTES = 8;
+/** In the body of END_REQUEST (§5.5). */
+const PROTOCOL_STATUS_AT = 4;
 
 /** What the other side sent is no FastCGI, or not what was asked for. */
 export class FastCgiFault extends Error {
@@ -36,54 +38,31 @@ export class OversizedParams extends Error {
 const MAX_PARAMS_BYTES = 512 * 1024;
 
 /**
- * Writes the opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty
- * STDIN record, and with that all of it. Characters are bytes.
+ * The opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty STDIN
+ * record, and with that all of it. Characters are bytes, so that all is put together as text and turned into bytes once.
  *
- * @returns a view of a buffer that the next call overwrites.
  * @throws OversizedParams
  */
-export function createRequestEncoder(): (
+export function encodeRequest(
   params: readonly (readonly [string, string])[],
-  options: { readonly keepAlive: boolean; readonly hasBody?: boolean },
-) => Buffer {
-  let scratch = Buffer.allocUnsafe(16_384);
-
-  return (params, { keepAlive, hasBody = true }) => {
-    let total = 0;
-    for (const [name, value] of params) total += 8 + name.length + value.length;
-    if (total > MAX_PARAMS_BYTES) throw new OversizedParams('the parameters are larger than all that is taken');
-    // Each further record holds at least half of what one can hold.
-    const most = total + HEADER_BYTES * (6 + Math.ceil(total / (MAX_CONTENT_BYTES / 2)));
-    if (scratch.length < most) scratch = Buffer.allocUnsafe(most);
-
-    let at = writeHeader(scratch, 0, BEGIN_REQUEST, 8);
-    scratch.fill(0, at, at + 8);
-    scratch[at + 1] = ROLE_RESPONDER;
-    scratch[at + 2] = keepAlive ? KEEP_CONNECTION : 0;
-    at += 8;
-
-    let record = at;
-    at += HEADER_BYTES;
-    for (const [name, value] of params) {
-      const size = lengthBytes(name.length) + lengthBytes(value.length) + name.length + value.length;
-      if (size > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
-      if (at - record - HEADER_BYTES + size > MAX_CONTENT_BYTES) {
-        writeHeader(scratch, record, PARAMS, at - record - HEADER_BYTES);
-        record = at;
-        at += HEADER_BYTES;
-      }
-      at = writeLength(scratch, at, name.length);
-      at = writeLength(scratch, at, value.length);
-      at += scratch.write(name, at, 'latin1');
-      at += scratch.write(value, at, 'latin1');
+  { keepAlive, hasBody }: { readonly keepAlive: boolean; readonly hasBody: boolean },
+): Buffer {
+  let records = keepAlive ? BEGIN_KEPT : BEGIN_ONCE;
+  let content = '';
+  for (const [name, value] of params) {
+    const pair = lengthOf(name) + lengthOf(value) + name + value;
+    if (content.length + pair.length > MAX_CONTENT_BYTES) {
+      if (pair.length > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
+      records += headerOf(PARAMS, content.length) + content;
+      content = '';
     }
-    if (at - record > HEADER_BYTES) {
-      writeHeader(scratch, record, PARAMS, at - record - HEADER_BYTES);
-      record = at;
+    content += pair;
+    if (records.length + content.length > MAX_PARAMS_BYTES) {
+      throw new OversizedParams('the parameters are larger than all that is taken');
     }
-    at = writeHeader(scratch, record, PARAMS, 0);
-    return scratch.subarray(0, hasBody ? at : writeHeader(scratch, at, STDIN, 0));
-  };
+  }
+  if (content !== '') records += headerOf(PARAMS, content.length) + content;
+  return Buffer.from(records + (hasBody ? END_OF_PARAMS : END_OF_PARAMS_AND_STDIN), 'latin1');
 }
 
 /** STDIN records for some bytes of the body. */
@@ -93,7 +72,7 @@ export function encodeStdin(bytes: Uint8Array): Buffer {
   let at = 0;
   for (let start = 0; start < bytes.length; start += MAX_CONTENT_BYTES) {
     const part = bytes.subarray(start, start + MAX_CONTENT_BYTES);
-    at = writeHeader(encoded, at, STDIN, part.length);
+    at += encoded.write(headerOf(STDIN, part.length), at, 'latin1');
     encoded.set(part, at);
     at += part.length;
   }
@@ -101,40 +80,34 @@ export function encodeStdin(bytes: Uint8Array): Buffer {
 }
 
 /** The empty record that ends the body. */
-export const END_OF_STDIN: Buffer = Buffer.from([VERSION, STDIN, 0, REQUEST_ID, 0, 0, 0, 0]);
+export const END_OF_STDIN: Buffer = Buffer.from(headerOf(STDIN, 0), 'latin1');
 
 /** A management question that every implementation answers (§4.1): whether anybody is there. */
 export const ASK_VALUES: Buffer = Buffer.from([VERSION, GET_VALUES, 0, 0, 0, 0, 0, 0]);
 
-function writeHeader(target: Buffer, at: number, type: number, contentBytes: number): number {
-  target[at] = VERSION;
-  target[at + 1] = type;
-  target[at + 2] = 0;
-  target[at + 3] = REQUEST_ID;
-  target[at + 4] = contentBytes >> 8;
-  target[at + 5] = contentBytes & 255;
-  target[at + 6] = 0;
-  target[at + 7] = 0;
-  return at + HEADER_BYTES;
+function headerOf(type: number, contentBytes: number): string {
+  return String.fromCharCode(VERSION, type, 0, REQUEST_ID, contentBytes >> 8, contentBytes & 255, 0, 0);
 }
+
+const BEGIN_KEPT = `${headerOf(BEGIN_REQUEST, 8)}\0${String.fromCharCode(ROLE_RESPONDER, KEEP_CONNECTION)}\0\0\0\0\0`;
+const BEGIN_ONCE = `${headerOf(BEGIN_REQUEST, 8)}\0${String.fromCharCode(ROLE_RESPONDER)}\0\0\0\0\0\0`;
+const END_OF_PARAMS = headerOf(PARAMS, 0);
+const END_OF_PARAMS_AND_STDIN = END_OF_PARAMS + headerOf(STDIN, 0);
+
+const SHORT_LENGTHS = Array.from({ length: 128 }, (_, length) => String.fromCharCode(length));
 
 /** Lengths up to 127 take one byte, longer ones four with the highest bit set (§3.4). */
-function lengthBytes(length: number): number {
-  return length < 128 ? 1 : 4;
-}
-
-function writeLength(target: Buffer, at: number, length: number): number {
-  if (length < 128) {
-    target[at] = length;
-    return at + 1;
-  }
-  return target.writeUInt32BE((length | 0x80_00_00_00) >>> 0, at);
+function lengthOf({ length }: string): string {
+  return (
+    SHORT_LENGTHS[length] ??
+    String.fromCharCode((length >>> 24) | 128, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
+  );
 }
 
 /** What a decoder finds. Views are of the chunk that was pushed. */
 export interface RecordSink {
-  onStdout(bytes: Uint8Array<ArrayBuffer>): void;
-  onStderr(bytes: Uint8Array<ArrayBuffer>): void;
+  onStdout(bytes: Buffer<ArrayBuffer>): void;
+  onStderr(bytes: Buffer<ArrayBuffer>): void;
   /** The request is over. @param protocolStatus 0 for completed (§5.5). */
   onEnd(protocolStatus: number): void;
 }
@@ -144,17 +117,18 @@ export interface RecordSink {
  * of an END_REQUEST is ever kept.
  */
 export class RecordDecoder {
-  readonly #sink: RecordSink;
+  /** Who hears of the next records. It may change between records. */
+  sink: RecordSink;
   readonly #header = new Uint8Array(HEADER_BYTES);
-  readonly #end = new Uint8Array(END_BODY_BYTES);
   #headerBytes = 0;
   #endBytes = 0;
+  #status = 0;
   #type = 0;
   #content = 0;
   #padding = 0;
 
   constructor(sink: RecordSink) {
-    this.#sink = sink;
+    this.sink = sink;
   }
 
   /** Whether the last record was complete. */
@@ -163,50 +137,59 @@ export class RecordDecoder {
   }
 
   /** @throws FastCgiFault; the connection is of no use then. */
-  push(chunk: Uint8Array<ArrayBuffer>): void {
+  push(chunk: Buffer<ArrayBuffer>): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#content > 0) {
-        const part = chunk.subarray(at, at + this.#content);
-        at += part.length;
-        this.#content -= part.length;
-        this.#take(part);
+        const end = Math.min(at + this.#content, chunk.length);
+        this.#content -= end - at;
+        this.#take(chunk, at, end);
+        at = end;
       } else if (this.#padding > 0) {
         const skipped = Math.min(this.#padding, chunk.length - at);
         at += skipped;
         this.#padding -= skipped;
+      } else if (this.#headerBytes === 0 && chunk.length - at >= HEADER_BYTES) {
+        this.#begin(chunk, at);
+        at += HEADER_BYTES;
       } else {
         const part = chunk.subarray(at, at + HEADER_BYTES - this.#headerBytes);
         this.#header.set(part, this.#headerBytes);
         at += part.length;
         this.#headerBytes += part.length;
-        if (this.#headerBytes === HEADER_BYTES) this.#begin();
+        if (this.#headerBytes === HEADER_BYTES) {
+          this.#headerBytes = 0;
+          this.#begin(this.#header, 0);
+        }
       }
     }
   }
 
-  #begin(): void {
-    const [version, type = 0, idHigh = 0, idLow = 0, high = 0, low = 0, padding = 0] = this.#header;
-    this.#headerBytes = 0;
-    if (version !== VERSION) throw new FastCgiFault('a record is not of version 1');
+  /** Reads the header at `at` of `bytes` (§3.3). */
+  #begin(bytes: Uint8Array, at: number): void {
+    if (bytes[at] !== VERSION) throw new FastCgiFault('a record is not of version 1');
+    const type = bytes[at + 1] ?? 0;
     this.#type = type;
-    this.#content = high * 256 + low;
-    this.#padding = padding;
+    this.#content = uint16(bytes, at + 4);
+    this.#padding = bytes[at + 6] ?? 0;
     if (type === GET_VALUES_RESULT) return;
-    if (idHigh * 256 + idLow !== REQUEST_ID) throw new FastCgiFault('a record is of another request');
+    if (uint16(bytes, at + 2) !== REQUEST_ID) throw new FastCgiFault('a record is of another request');
     if (type === END_REQUEST) {
       if (this.#content !== END_BODY_BYTES) throw new FastCgiFault('an END_REQUEST record has a wrong size');
       this.#endBytes = 0;
     } else if (type !== STDOUT && type !== STDERR) throw new FastCgiFault('a record is of an unknown type');
   }
 
-  #take(part: Uint8Array<ArrayBuffer>): void {
-    if (this.#type === STDOUT) this.#sink.onStdout(part);
-    else if (this.#type === STDERR) this.#sink.onStderr(part);
+  #take(chunk: Buffer<ArrayBuffer>, start: number, end: number): void {
+    if (this.#type === STDOUT) this.sink.onStdout(chunk.subarray(start, end));
+    else if (this.#type === STDERR) this.sink.onStderr(chunk.subarray(start, end));
     else if (this.#type === END_REQUEST) {
-      this.#end.set(part, this.#endBytes);
-      this.#endBytes += part.length;
-      if (this.#endBytes === END_BODY_BYTES) this.#sink.onEnd(this.#end[4] ?? 0);
+      for (let at = start; at < end; at++) if (this.#endBytes++ === PROTOCOL_STATUS_AT) this.#status = chunk[at] ?? 0;
+      if (this.#endBytes === END_BODY_BYTES) this.sink.onEnd(this.#status);
     }
   }
+}
+
+function uint16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0);
 }

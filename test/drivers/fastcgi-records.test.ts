@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import {
-  createRequestEncoder,
+  encodeRequest,
   encodeStdin,
   FastCgiFault,
   MAX_CONTENT_BYTES,
@@ -75,16 +75,17 @@ function pairsOf(content: Buffer): [string, string][] {
   return pairs;
 }
 
+const OPTIONS = { keepAlive: true, hasBody: true };
+
 describe('encoding a request', () => {
   test('keeps the connection, answers as a responder, and ends the parameters', () => {
-    const [begin, params, end, ...more] = split(createRequestEncoder()([['A', 'b']], { keepAlive: true }));
+    const [begin, params, end, ...more] = split(encodeRequest([['A', 'b']], OPTIONS));
     expect(begin).toEqual({ type: 1, content: Buffer.from([0, 1, 1, 0, 0, 0, 0, 0]) });
     expect(pairsOf(params?.content as Buffer)).toEqual([['A', 'b']]);
     expect([end?.type, end?.content.length, more.length]).toEqual([4, 0, 0]);
   });
 
   test('never lets a pair cross two records, whatever their sizes', () => {
-    const encode = createRequestEncoder();
     for (let seed = 1; seed <= 60; seed++) {
       const random = createRandom(seed);
       const params: [string, string][] = Array.from({ length: 1 + random(40) }, (_, index) => [
@@ -92,7 +93,7 @@ describe('encoding a request', () => {
         'v'.repeat(random(4) === 0 ? random(40_000) : random(200)),
       ]);
       if (params.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > 400_000) continue;
-      const records = split(Buffer.from(encode(params, { keepAlive: true })));
+      const records = split(encodeRequest(params, OPTIONS));
       expect(records.slice(1).flatMap(({ content }) => pairsOf(content))).toEqual(params);
       expect(records.every(({ content }) => content.length <= MAX_CONTENT_BYTES)).toBe(true);
     }
@@ -100,15 +101,14 @@ describe('encoding a request', () => {
 
   test('writes characters as bytes', () => {
     const utf8 = Buffer.from('é', 'utf8').toString('latin1');
-    const records = split(createRequestEncoder()([['N', utf8]], { keepAlive: false }));
+    const records = split(encodeRequest([['N', utf8]], { keepAlive: false, hasBody: true }));
     expect(records[1]?.content.subarray(-2)).toEqual(Buffer.from([0xc3, 0xa9]));
   });
 
   test('takes no parameter that is larger than a record, and not endlessly many', () => {
-    const encode = createRequestEncoder();
-    expect(() => encode([['A', 'x'.repeat(65_600)]], { keepAlive: true })).toThrow(OversizedParams);
+    expect(() => encodeRequest([['A', 'x'.repeat(65_600)]], OPTIONS)).toThrow(OversizedParams);
     const many = Array.from({ length: 40 }, (_, index): [string, string] => [`A${index}`, 'x'.repeat(60_000)]);
-    expect(() => encode(many, { keepAlive: true })).toThrow(OversizedParams);
+    expect(() => encodeRequest(many, OPTIONS)).toThrow(OversizedParams);
   });
 
   test('cuts a body into records', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { startBunServer } from '../../src/drivers/bun-server.ts';
 import { createPhpHandler } from '../../src/modules/php/handler.ts';
+import { createScriptRunner } from '../../src/modules/php/run-script.ts';
 import { createProxy } from '../../src/modules/proxy/index.ts';
 import type { PhpAnswer, PhpPool } from '../../src/ports/php-pool.ts';
 import { bindContext, type RequestContext } from '../../src/web/context.ts';
@@ -33,19 +34,21 @@ const ANSWERS: Readonly<Record<string, () => PhpAnswer['body']>> = {
 
 const php = createPhpHandler({
   mount: '',
-  pool: {
-    send: async ({ params }) => {
-      const path = params[0]?.[1] as string;
-      return { status: 200, headers: [], body: (ANSWERS[path] as () => PhpAnswer['body'])() };
-    },
-  } as Partial<PhpPool> as PhpPool,
   resolve: async () => ({ kind: 'script', root: '', names: ['a.php'], pathInfo: '' }),
-  takeBody: () => ({ body: null, release: async () => undefined }),
-  toEnvironment: ({ context }) => [['PATH', context.path]],
-  sendFile: async () => null,
-  onErrors: () => undefined,
+  runScript: createScriptRunner({
+    pool: {
+      send: async ({ params }) => {
+        const path = params[0]?.[1] as string;
+        return { status: 200, headers: [], body: (ANSWERS[path] as () => PhpAnswer['body'])() };
+      },
+    } as Partial<PhpPool> as PhpPool,
+    takeBody: () => ({ body: null, release: async () => undefined }),
+    toEnvironment: ({ request }) => [['PATH', new URL(request.url).pathname]],
+    sendFile: () => null,
+    onErrors: () => undefined,
+    log: recordingLog(),
+  }),
   throughCache: async (request, _path, _caller, ask) => ask(request),
-  log: recordingLog(),
 });
 
 const proxy = createProxy({

@@ -33,23 +33,19 @@ export function createCached({ cache, ruleFor }: CachedOptions) {
   return async (request: Request, path: string, caller: Caller | null, ask: FetchOrigin): Promise<Response> => {
     const named = ruleFor(path, 'php');
     const isPlain = named.mode === 'respect';
-    const rule = caller ? PERSONAL : isPlain && hopeless.get(request.url) ? HOPELESS : named;
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const { url, method } = request;
+    const isHopeless = isPlain && hopeless.get(url) === true;
+    const rule = caller ? PERSONAL : isHopeless ? HOPELESS : named;
     // What is only read and not stored has no business with the store; what may change something makes it forget.
-    const isPast = rule !== named && isRead;
-    const response = await (isPast ? askAlone(request, ask) : cache.handle(request, rule, ask));
-    if (isPlain) {
-      if (HINTS.some((name) => response.headers.has(name))) hopeless.delete(request.url);
-      else hopeless.set(request.url, true);
-    }
-    for (const name of NOT_FOR_CLIENTS) if (response.headers.has(name)) response.headers.delete(name);
+    const isPast = rule !== named && (method === 'GET' || method === 'HEAD');
+    const response = await (isPast ? ask(request) : cache.handle(request, rule, ask));
+    const { headers } = response;
+    // As the cache would say (RFC 9211).
+    if (isPast) headers.set('cache-status', `bunkhouse; fwd=bypass; fwd-status=${response.status}`);
+    const isHinted = isPlain && HINTS.some((name) => headers.has(name));
+    if (isHinted && isHopeless) hopeless.delete(url);
+    else if (isPlain && !isHinted && !isHopeless) hopeless.set(url, true);
+    for (const name of NOT_FOR_CLIENTS) if (headers.has(name)) headers.delete(name);
     return response;
   };
-}
-
-/** Past the store, and says so as the cache would (RFC 9211). */
-async function askAlone(request: Request, ask: FetchOrigin): Promise<Response> {
-  const response = await ask(request);
-  response.headers.set('cache-status', `bunkhouse; fwd=bypass; fwd-status=${response.status}`);
-  return response;
 }

@@ -1,5 +1,6 @@
+import { AddressMap } from '../../kernel/address-map.ts';
 import type { Caller } from '../../kernel/caller.ts';
-import type { Connection, RequestContext } from '../../web/context.ts';
+import type { Connection } from '../../web/context.ts';
 import { isForgeable } from '../../web/forwarding.ts';
 import { withoutCookie } from '../../web/other-cookies.ts';
 import type { ScriptTarget } from './resolve.ts';
@@ -16,10 +17,20 @@ export interface EnvironmentOptions {
   readonly sessionCookie: string;
 }
 
+/** Who asks for a script. */
+export interface Asker {
+  /** The id of the request, for logs. */
+  readonly id: string;
+  readonly address: string;
+  readonly isSecure: boolean;
+  readonly caller: Caller | null;
+  /** `null` when we ask ourselves. */
+  readonly connection: Connection | null;
+}
+
 export interface EnvironmentScene {
   readonly request: Request;
-  readonly context: RequestContext;
-  readonly connection: Connection;
+  readonly asker: Asker;
   readonly target: ScriptTarget;
   /** Bytes of the body; `null` when there is none. */
   readonly bodySize: number | null;
@@ -63,44 +74,57 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     return name;
   };
 
-  return ({ request, context, connection, target, bodySize }) => {
-    const { url, headers } = request;
-    const pathStart = url.indexOf('/', url.indexOf('//') + 2);
-    const queryStart = url.indexOf('?', pathStart);
-    // As it stands in the cache key: another spelling of it would be an answer's content and not its key.
-    const { host, hostname, port } = new URL(url);
+  /** What is the same for every request to a script. */
+  const ofTargets = new WeakMap<ScriptTarget, Params>();
+  const paramsOf = (target: ScriptTarget): Params => {
+    let params = ofTargets.get(target);
+    if (params) return params;
     const scriptPath = `/${target.names.join('/')}`;
     const scriptName = toBytes(mount + scriptPath);
     const pathInfo = toBytes(target.pathInfo);
     const root = toBytes(target.root);
-    const params: Params = [
-      ...fixed,
-      ['REQUEST_METHOD', request.method],
-      ['REQUEST_SCHEME', context.isSecure ? 'https' : 'http'],
-      ['REQUEST_URI', toBytes(url.slice(pathStart))],
+    params = [
       ['DOCUMENT_URI', scriptName + pathInfo],
-      ['QUERY_STRING', queryStart < 0 ? '' : toBytes(url.slice(queryStart + 1))],
       ['DOCUMENT_ROOT', root],
       ['SCRIPT_NAME', scriptName],
       ['SCRIPT_FILENAME', root + toBytes(scriptPath)],
-      ['SERVER_NAME', hostname],
-      ['SERVER_PORT', port || (context.isSecure ? '443' : '80')],
-      ['REMOTE_ADDR', context.address],
-      ['HTTP_HOST', host],
-      ['BUNKHOUSE_REQUEST_ID', context.id],
     ];
-    if (context.isSecure) params.push(['HTTPS', 'on']);
     // An empty one would become PHP_SELF.
     if (pathInfo !== '') params.push(['PATH_INFO', pathInfo]);
+    ofTargets.set(target, params);
+    return params;
+  };
+
+  const hostOf = createHostReader();
+
+  return ({ request, asker, target, bodySize }) => {
+    const { url, headers } = request;
+    const { caller, connection } = asker;
+    const pathStart = url.indexOf('/', url.indexOf('//') + 2);
+    const queryStart = url.indexOf('?', pathStart);
+    const { host, hostname, port } = hostOf(url, pathStart);
+    const params: Params = [
+      ...fixed,
+      ...paramsOf(target),
+      ['REQUEST_METHOD', request.method],
+      ['REQUEST_SCHEME', asker.isSecure ? 'https' : 'http'],
+      ['REQUEST_URI', toBytes(url.slice(pathStart))],
+      ['QUERY_STRING', queryStart < 0 ? '' : toBytes(url.slice(queryStart + 1))],
+      ['SERVER_NAME', hostname],
+      ['SERVER_PORT', port || (asker.isSecure ? '443' : '80')],
+      ['REMOTE_ADDR', asker.address],
+      ['HTTP_HOST', host],
+      ['BUNKHOUSE_REQUEST_ID', asker.id],
+    ];
+    if (asker.isSecure) params.push(['HTTPS', 'on']);
     // Behind a proxy the port would be the proxy's.
-    if (connection.peerPort !== undefined && connection.peerAddress === context.address) {
+    if (connection?.peerPort !== undefined && connection.peerAddress === asker.address) {
       params.push(['REMOTE_PORT', String(connection.peerPort)]);
     }
     const type = headers.get('content-type');
     if (type !== null) params.push(['CONTENT_TYPE', type]);
     if (bodySize !== null) params.push(['CONTENT_LENGTH', String(bodySize)]);
 
-    const { caller } = context;
     for (const [header, value] of headers) {
       const name = nameOf(header);
       if (name === null) continue;
@@ -113,6 +137,24 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     const { url: publishUrl, key } = options.publish();
     params.push(['BUNKHOUSE_PUBLISH_URL', publishUrl], ['BUNKHOUSE_PUBLISH_KEY', key]);
     return params;
+  };
+}
+
+/** Most hosts that are remembered. */
+const HOSTS = 100;
+
+/** Reads the host of a URL as it stands in the cache key: another spelling of it would be an answer's content and not its key. */
+function createHostReader() {
+  const known = new AddressMap<{ readonly host: string; readonly hostname: string; readonly port: string }>(HOSTS);
+  return (url: string, pathStart: number) => {
+    const origin = url.slice(0, pathStart);
+    let read = known.get(origin);
+    if (!read) {
+      const { host, hostname, port } = new URL(origin);
+      read = { host, hostname, port };
+      known.set(origin, read);
+    }
+    return read;
   };
 }
 

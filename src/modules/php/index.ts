@@ -15,6 +15,7 @@ import { createPhpHandler } from './handler.ts';
 import { createPoolMetrics } from './pool-metrics.ts';
 import { createResolver, type PhpMode } from './resolve.ts';
 import { createPhpRules } from './rules.ts';
+import { createScriptRunner } from './run-script.ts';
 import { createScriptErrors } from './script-errors.ts';
 import { createSendfile } from './sendfile.ts';
 
@@ -67,18 +68,17 @@ export function createPhp(options: PhpOptions): Php {
   const pool = options.createPool(poolMetrics.observer);
   if (pool) poolMetrics.observe(() => pool.load);
 
-  const handler = createPhpHandler({
-    mount,
+  const resolve = createResolver({
+    root,
+    mode,
+    script: script === null ? null : script.split('/').filter((name) => name !== ''),
+    follow: options.follow.map((folder) => (isAbsolute(folder) ? folder : toAbsolute(root, folder))),
+    rules: createPhpRules(options.deny),
+    openFile,
+    clock,
+  });
+  const runScript = createScriptRunner({
     pool,
-    resolve: createResolver({
-      root,
-      mode,
-      script: script === null ? null : script.split('/').filter((name) => name !== ''),
-      follow: options.follow.map((folder) => (isAbsolute(folder) ? folder : toAbsolute(root, folder))),
-      rules: createPhpRules(options.deny),
-      openFile,
-      clock,
-    }),
     takeBody: createBodyTaker({
       maxBytes: options.maxBodyBytes,
       spoolDir: options.spoolDir,
@@ -100,13 +100,13 @@ export function createPhp(options: PhpOptions): Php {
       log,
     }),
     onErrors: createScriptErrors(log, options.metrics, clock),
-    throughCache: createCached({ cache: options.cache, ruleFor: options.ruleFor }),
     log,
   });
+  const throughCache = createCached({ cache: options.cache, ruleFor: options.ruleFor });
 
   return {
     name: 'php',
-    fallbacks: [handler],
+    fallbacks: [createPhpHandler({ mount, resolve, runScript, throughCache })],
     isWholeSite: mount === '',
     checks: [
       {

@@ -43,9 +43,7 @@ export function createSendfile({ root, openFile, log }: SendfileOptions) {
     return null;
   };
 
-  return async (request: Request, answer: PhpAnswer): Promise<Response | null> => {
-    const named = nameOf(answer);
-    if (named === null) return null;
+  const send = async (request: Request, answer: PhpAnswer, named: string): Promise<Response> => {
     discard(answer.body);
     if (root === null) {
       log.error({}, 'a script wants a file sent, and PHP_SENDFILE_ROOT is not set');
@@ -66,6 +64,11 @@ export function createSendfile({ root, openFile, log }: SendfileOptions) {
       else response.headers.set(name, value);
     }
     return response;
+  };
+
+  return (request: Request, answer: PhpAnswer): Promise<Response> | null => {
+    const named = nameOf(answer);
+    return named === null ? null : send(request, answer, named);
   };
 }
 

@@ -16,8 +16,7 @@ function environmentOf(host: string, isSecure: boolean, headers: Record<string, 
   const request = requestFor('/index.php', { headers: { ...headers, host } }, host);
   const params = toParams({
     request,
-    context: { ...contextOf(request), isSecure },
-    connection: connectionOf(request),
+    asker: { ...contextOf(request), isSecure, connection: connectionOf(request) },
     target: { kind: 'script', root: '/srv', names: ['index.php'], pathInfo: '' },
     bodySize: null,
   });
@@ -43,8 +42,8 @@ describe('the host, as it stands in the cache key', () => {
     const request = new Request('https://example.com:443/index.php', { headers: { host: 'example.com:443' } });
     const of = requestFor('/');
     const target = { kind: 'script', root: '/srv', names: ['index.php'], pathInfo: '' } as const;
-    const context = { ...contextOf(of), isSecure: true };
-    const params = toParams({ request, context, connection: connectionOf(of), target, bodySize: null });
+    const asker = { ...contextOf(of), isSecure: true, connection: connectionOf(of) };
+    const params = toParams({ request, asker, target, bodySize: null });
     expect(Object.fromEntries(params)).toMatchObject({ HTTP_HOST: 'example.com', SERVER_PORT: '443' });
   });
 });

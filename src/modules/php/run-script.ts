@@ -1,0 +1,115 @@
+import { AppError } from '../../kernel/errors.ts';
+import { phpProblems } from '../../kernel/problems.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { PhpAnswer, PhpPool } from '../../ports/php-pool.ts';
+import { tellEnd } from '../../web/stream-end.ts';
+import { toResponse } from './answer.ts';
+import type { createBodyTaker, TakenBody } from './body.ts';
+import type { Asker, createEnvironment } from './environment.ts';
+import type { ScriptTarget } from './resolve.ts';
+import type { createScriptErrors } from './script-errors.ts';
+import type { createSendfile } from './sendfile.ts';
+
+export interface ScriptRunnerOptions {
+  /** `null` when there is no php-fpm on this machine. */
+  readonly pool: PhpPool | null;
+  readonly takeBody: ReturnType<typeof createBodyTaker>;
+  readonly toEnvironment: ReturnType<typeof createEnvironment>;
+  readonly sendFile: ReturnType<typeof createSendfile>;
+  readonly onErrors: ReturnType<typeof createScriptErrors>;
+  readonly log: Logger;
+}
+
+/** Asks php-fpm for the answer of a script. `request` is what is asked: the client's own, or what the cache makes of it. */
+export type RunScript = (request: Request, target: ScriptTarget, asker: Asker) => Promise<Response>;
+
+/** Running such a request twice does no harm that the client did not ask for (RFC 9110 §9.2.1). */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
+  const { pool, takeBody, toEnvironment, sendFile, log } = options;
+
+  async function runWith(
+    pool: PhpPool,
+    { body }: TakenBody,
+    request: Request,
+    target: ScriptTarget,
+    asker: Asker,
+  ): Promise<Response> {
+    const idleAgain = () => asker.connection?.cutWhenIdle();
+    let isStreaming = false;
+    try {
+      const params = toEnvironment({ request, asker, target, bodySize: body?.size ?? null });
+      let answer: PhpAnswer;
+      try {
+        answer = await pool.send({
+          params,
+          body,
+          isSafe: SAFE.has(request.method),
+          isGone: () => request.signal.aborted,
+          onErrors: (text, status) => options.onErrors(text, status, { requestId: asker.id, script: nameOf(target) }),
+        });
+      } catch (error) {
+        explain(error, asker.id, target);
+        throw error;
+      }
+      if (answer.body instanceof ReadableStream) {
+        // It may be silent for as long as it likes.
+        isStreaming = true;
+        answer = { ...answer, body: tellEnd(answer.body, idleAgain) };
+      }
+      const sent = sendFile(request, answer);
+      return sent === null ? toResponse(answer, request.method) : await sent;
+    } finally {
+      if (!isStreaming) idleAgain();
+    }
+  }
+
+  async function runWithBody(
+    pool: PhpPool,
+    taking: Promise<TakenBody>,
+    request: Request,
+    target: ScriptTarget,
+    asker: Asker,
+  ): Promise<Response> {
+    let taken: TakenBody;
+    try {
+      taken = await taking;
+    } catch (error) {
+      asker.connection?.cutWhenIdle();
+      throw error;
+    }
+    try {
+      return await runWith(pool, taken, request, target, asker);
+    } finally {
+      await taken.release();
+    }
+  }
+
+  /** The reason behind an answer of 5xx is for the log alone. */
+  function explain(error: unknown, requestId: string, target: ScriptTarget): void {
+    if (!(error instanceof AppError) || error.problem.status < 500) return;
+    const { code, cause } = error;
+    const reason = cause instanceof Error ? cause.message : undefined;
+    const fields = { requestId, script: nameOf(target), code, ...(reason === undefined ? {} : { reason }) };
+    log.error(fields, 'PHP gave no usable answer');
+  }
+
+  return async (request, target, asker) => {
+    if (!pool) {
+      throw phpProblems.create('unavailable', {
+        detail: 'There is no php-fpm on this machine. Install it, or set PHP_FPM.',
+      });
+    }
+    const taken = takeBody(request, asker.caller !== null);
+    // Scripts have deadlines of their own, and so has a slow body.
+    asker.connection?.keepOpen();
+    return taken instanceof Promise
+      ? runWithBody(pool, taken, request, target, asker)
+      : runWith(pool, taken, request, target, asker);
+  };
+}
+
+function nameOf({ names }: ScriptTarget): string {
+  return names.join('/');
+}
