@@ -29,6 +29,7 @@ import { createEvents } from './kernel/events.ts';
 import { randomToken } from './kernel/ids.ts';
 import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
+import { MemoryTier } from './kernel/memory-tier.ts';
 import { createMetrics } from './kernel/metrics.ts';
 import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
 import { applyPendingRestore, reportSwap } from './modules/backups/pending-restore.ts';
@@ -196,9 +197,10 @@ export async function createServer(config: Config): Promise<Server> {
     : null;
   const bus = fanOutBus(sharedBus ? fallbackBus(sharedBus, localBus) : localBus);
   const cacheLocation = parseCacheUrl(config.cacheUrl);
+  const memory = new MemoryTier(cacheLocation.memoryBytes ?? fittingCacheBytes());
   const cacheStore = createSharedStore({
     backend: await openCacheBackend({ ...cacheLocation, onFault: onRedisFault }),
-    memoryBytes: cacheLocation.memoryBytes ?? fittingCacheBytes(),
+    memory,
     ...(cacheLocation.diskBytes === undefined ? {} : { backendBytes: cacheLocation.diskBytes }),
     bus,
     clock,
@@ -329,7 +331,7 @@ export async function createServer(config: Config): Promise<Server> {
   const gateway = createGateway({
     publicDir: resolve(config.publicDir),
     openFile: openStaticFile,
-    memoryBytes: fittingCacheBytes(),
+    memory,
     problems: problemTables,
   });
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });

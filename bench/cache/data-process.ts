@@ -1,3 +1,4 @@
+import { MemoryTier } from '../../src/kernel/memory-tier.ts';
 import { createDataCache } from '../../src/modules/cache/data-cache.ts';
 import { createCacheStore } from '../../src/modules/cache/store.ts';
 import { systemClock } from '../../src/ports/clock.ts';
@@ -12,7 +13,7 @@ const BATCH = 100;
 const MAX_BATCHES = 200_000;
 
 const order = JSON.parse(Bun.argv[2] ?? '') as Order;
-const store = createCacheStore({ clock: systemClock, backend: null, memoryBytes: 256 * 1024 * 1024 });
+const store = createCacheStore({ clock: systemClock, backend: null, memory: new MemoryTier(256 * 1024 * 1024) });
 const cache = createDataCache({
   store,
   clock: systemClock,

@@ -1,6 +1,7 @@
 import { parseCacheUrl } from '../config/cache-url.ts';
 import type { Config } from '../config/load.ts';
 import { openCacheBackend } from '../drivers/unstorage-backend.ts';
+import { MemoryTier } from '../kernel/memory-tier.ts';
 import { createCacheStore, type OpenCacheStore } from '../modules/cache/store.ts';
 import type { CacheBackend, PurgeOrder } from '../ports/cache.ts';
 import { systemClock } from '../ports/clock.ts';
@@ -54,7 +55,12 @@ async function withStore<T>(
 ): Promise<T> {
   const backend = await openCacheBackend({ ...parseCacheUrl(config.cacheUrl), onFault: () => undefined });
   if (!backend) throw new CommandError(`${away.message}, and a cache in memory is the server's own`);
-  const store = createCacheStore({ clock: systemClock, backend, memoryBytes: MEMORY_BYTES, readMs: READ_MS });
+  const store = createCacheStore({
+    clock: systemClock,
+    backend,
+    memory: new MemoryTier(MEMORY_BYTES),
+    readMs: READ_MS,
+  });
   try {
     await store.start();
     if (store.stats().backend !== 'up') throw new CommandError('what CACHE_URL points to does not answer');

@@ -70,6 +70,8 @@ export interface CacheSpace<Meta extends CacheMeta = CacheMeta> {
   readonly name: string;
   /** The entry, fresh or stale, or `null`. A promise only when the backend has to be asked. Never rejects. */
   get(key: string): Soon<CacheEntry<Meta> | null>;
+  /** Sets an entry's `memo` and counts what that takes; leaves it unset where the entry is not held in memory, or there is no room. */
+  remember(entry: CacheEntry<Meta>, memo: unknown, bytes: number): void;
   /** To be taken before something is made that {@link set} will store. */
   begin(): Moment;
   /**

@@ -102,7 +102,8 @@ function answerRange({ body, meta }: HttpEntry, range: string, headers: Record<s
   return new Response(parts.body, { status: 206, headers });
 }
 
-function renderHeaders({ meta }: HttpEntry, now: number, handling: Handling): Record<string, string> {
+/** An answer's fields as they are told now. */
+export function renderHeaders({ meta }: HttpEntry, now: number, handling: Handling): Record<string, string> {
   const { headers, ownEtag } = meta;
   const status = toCacheStatus(handling);
   const before = headers['cache-status'];

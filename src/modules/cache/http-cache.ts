@@ -10,8 +10,9 @@ import type { HttpEntry, HttpMeta } from './http-entry.ts';
 import { type FillOutcome, type FillQuestion, fill } from './http-fill.ts';
 import type { Lifetime } from './http-freshness.ts';
 import { TAG_FIELDS } from './http-headers.ts';
+import { createHits, isPlain } from './http-hit.ts';
 import { invalidatedBy } from './http-invalidation.ts';
-import { cacheKeyOf } from './http-key.ts';
+import { createCacheKeys } from './http-key.ts';
 import { httpCacheProblems } from './http-problems.ts';
 import { judgeRequest, wantsStoredOnly } from './http-request.ts';
 import { judgeReuse } from './http-reuse.ts';
@@ -82,6 +83,8 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   const { space, clock, onFault } = options;
   const limits = { ...LIMITS, ...options.limits };
   const store = createHttpStore(space, options.randomId);
+  const hit = createHits(space);
+  const keyOf = createCacheKeys();
   const { counts } = space;
   const { maxBodyBytes: maxBytes, silenceMs } = limits;
   const fillOptions = { store, clock, maxBytes, silenceMs, allowance: createAllowance(limits.maxFillBytes) };
@@ -93,7 +96,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   return {
     store,
     handle: (request, rule, fetchOrigin) =>
-      answer(request, cacheKeyOf(request.url, contextOf(request).isSecure), rule, fetchOrigin),
+      answer(request, keyOf(request.url, contextOf(request).isSecure), rule, fetchOrigin),
     answer,
     lastSeen: (url) => seen.get(url) ?? null,
     async settled(url) {
@@ -125,7 +128,6 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
     url: string,
     found: Found,
   ): Response | Promise<Response> {
-    const question: FillQuestion = { url, request, rule, fetchOrigin, stored: found.entry };
     const isAuthorized = request.headers.has('authorization');
     if (found.entry) {
       const { entry } = found;
@@ -138,18 +140,20 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
         if (use === 'fresh') counts.hits++;
         else {
           counts.stale++;
-          renew(question);
+          renew({ url, request, rule, fetchOrigin, stored: entry });
         }
-        return answerFrom(entry, request, now, { kind: 'hit', ttl });
+        return isPlain(request, entry.meta.status)
+          ? hit(entry, now, ttl)
+          : answerFrom(entry, request, now, { kind: 'hit', ttl });
       }
       if (wantsStoredOnly(request)) throw httpCacheProblems.create('nothing-stored');
-      return ask(question, 'stale', isAuthorized);
+      return ask({ url, request, rule, fetchOrigin, stored: entry }, 'stale', isAuthorized);
     }
     if (wantsStoredOnly(request)) throw httpCacheProblems.create('nothing-stored');
     // The whole may be far larger than the part, and a HEAD has none: neither fills the store.
     if (request.headers.has('range')) return pass(request, fetchOrigin, url, found.reason, 'range');
     if (request.method === 'HEAD') return pass(request, fetchOrigin, url, 'method');
-    return ask(question, found.reason, isAuthorized);
+    return ask({ url, request, rule, fetchOrigin, stored: null }, found.reason, isAuthorized);
   }
 
   /** Asks the origin, or waits for somebody who does. */
@@ -248,8 +252,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
     if (asked === null || asked !== variantOf(meta.vary, outcome.asker)) return null;
     const { status } = meta;
     const handling: Handling = { kind: 'forward', reason, status, isCollapsed: true };
-    const isPlain = request.method === 'GET' && !isConditional(request);
-    if (outcome.isBounded && isPlain && !hasNoContent(status) && !body.complete) {
+    if (outcome.isBounded && isPlain(request, status) && !body.complete) {
       counts.coalesced++;
       const age = String(Math.floor(meta.initialAge));
       const headers = new Headers({ ...meta.headers, age });
@@ -314,10 +317,6 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
 /** Requests of one flight ask for one answer, as far as is known before it comes. */
 function flightName({ url, request, stored }: FillQuestion): string {
   return stored ? `${url}\n${variantOf(stored.meta.vary, request.headers)}` : url;
-}
-
-function isConditional({ headers }: Request): boolean {
-  return headers.has('if-none-match') || headers.has('if-modified-since') || headers.has('range');
 }
 
 /** The origin's answer to the one who asked. */

@@ -5,7 +5,7 @@ import { ageOf, type HttpEntry } from './http-entry.ts';
 import { initialAge } from './http-freshness.ts';
 import { cacheKeyOf } from './http-key.ts';
 import { judgeRequest, toFill } from './http-request.ts';
-import { judgeReuse } from './http-reuse.ts';
+import { judgeReuse, reasonOf } from './http-reuse.ts';
 import { judgeStoring, type StoreVerdict } from './http-storing.ts';
 
 export interface ExplainOptions {
@@ -65,7 +65,9 @@ export function createExplain({ cache, originOf, publicUrl, now }: ExplainOption
     entry: HttpEntry,
     details: string[],
   ): Explanation {
-    const { use, reason, ttl } = judgeReuse(entry, now());
+    const verdict = judgeReuse(entry, now());
+    const { use, ttl } = verdict;
+    const reason = reasonOf(entry, verdict);
     const { lifetime, vary, staleness, status } = entry.meta;
     details.push(
       `stored: ${status}, ${entry.body.byteLength} bytes, ${use}`,

@@ -1,6 +1,6 @@
 import { ageOf, type HttpEntry } from './http-entry.ts';
 
-/** What a stored answer is good for right now; the reason is made for people. */
+/** What a stored answer is good for right now. */
 export interface ReuseVerdict {
   readonly use:
     | 'fresh'
@@ -8,7 +8,6 @@ export interface ReuseVerdict {
     | 'stale-while-revalidate'
     /** The origin has to be asked first (RFC 9111 §4.3). */
     | 'revalidate';
-  readonly reason: string;
   /** Seconds that it stays fresh; not above 0 when it is stale. */
   readonly ttl: number;
 }
@@ -17,16 +16,24 @@ export interface ReuseVerdict {
 export function judgeReuse({ meta, freshUntil }: HttpEntry, now: number): ReuseVerdict {
   const { lifetime, staleness } = meta;
   const left = lifetime.seconds - ageOf(meta, now);
-  // The store says 0 for what was purged softly.
-  const isPurged = freshUntil === 0;
-  const ttl = isPurged ? Math.min(left, 0) : left;
-  if (staleness.isAlwaysRevalidated) return { use: 'revalidate', reason: 'no-cache asks the origin at each use', ttl };
-  if (ttl > 0) return { use: 'fresh', reason: `${lifetime.source} says ${lifetime.seconds} s`, ttl };
-  const why = isPurged ? 'it was purged softly' : 'its lifetime is over';
-  return staleness.whileRevalidate > 0 && -ttl <= staleness.whileRevalidate
-    ? { use: 'stale-while-revalidate', reason: `${why}, and stale-while-revalidate covers it`, ttl }
-    : { use: 'revalidate', reason: why, ttl };
+  const ttl = freshUntil === PURGED_SOFTLY ? Math.min(left, 0) : left;
+  if (staleness.isAlwaysRevalidated) return { use: 'revalidate', ttl };
+  if (ttl > 0) return { use: 'fresh', ttl };
+  const isCovered = staleness.whileRevalidate > 0 && -ttl <= staleness.whileRevalidate;
+  return { use: isCovered ? 'stale-while-revalidate' : 'revalidate', ttl };
 }
+
+/** Why it was judged so, for people. */
+export function reasonOf({ meta, freshUntil }: HttpEntry, { use }: ReuseVerdict): string {
+  const { lifetime, staleness } = meta;
+  if (staleness.isAlwaysRevalidated) return 'no-cache asks the origin at each use';
+  if (use === 'fresh') return `${lifetime.source} says ${lifetime.seconds} s`;
+  const why = freshUntil === PURGED_SOFTLY ? 'it was purged softly' : 'its lifetime is over';
+  return use === 'revalidate' ? why : `${why}, and stale-while-revalidate covers it`;
+}
+
+/** What the store says of the freshness of what was purged softly. */
+const PURGED_SOFTLY = 0;
 
 /** Whether a stale answer may stand in for an origin that fails (RFC 5861 §4) or cannot be reached (RFC 9111 §4.2.4). */
 export function mayStandIn({ meta }: HttpEntry, ttl: number, failure: 'error' | 'unreachable'): boolean {

@@ -36,12 +36,14 @@ const MISS: Found = { entry: null, reason: 'uri-miss' };
 const VARY_MISS: Found = { entry: null, reason: 'vary-miss' };
 
 export function createHttpStore(space: CacheSpace<HttpMeta>, randomId: () => string): HttpStore {
-  const findVariant = async (url: string, { generation, varies }: VariantsMeta, headers: Headers): Promise<Found> => {
-    for (const names of varies) {
-      const variant = variantOf(names, headers);
+  const findVariant = (url: string, known: VariantsMeta, headers: Headers, from = 0): Found | Promise<Found> => {
+    for (const [index, names] of known.varies.entries()) {
+      const variant = index < from ? null : variantOf(names, headers);
       if (variant === null) continue;
-      const stored = await space.get(keyOf(url, generation, variant));
-      if (isAnswer(stored)) return { entry: stored };
+      const stored = space.get(keyOf(url, known.generation, variant));
+      const judgeVariant = (entry: StoredEntry | null) =>
+        isAnswer(entry) ? { entry } : findVariant(url, known, headers, index + 1);
+      return stored instanceof Promise ? stored.then(judgeVariant) : judgeVariant(stored);
     }
     return VARY_MISS;
   };

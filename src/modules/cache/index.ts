@@ -1,4 +1,5 @@
 import type { HealthCheck } from '../../kernel/checks.ts';
+import type { MemoryTier } from '../../kernel/memory-tier.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
 import type { Bus } from '../../ports/bus.ts';
 import type { CacheBackend, DataCache } from '../../ports/cache.ts';
@@ -23,8 +24,8 @@ export { cacheProblems } from './problems.ts';
 
 export interface CacheStoreParts {
   readonly backend: CacheBackend | null;
-  /** Bound of everything in memory. */
-  readonly memoryBytes: number;
+  /** Shared with whoever else keeps in memory what may be asked for again. */
+  readonly memory: MemoryTier;
   /** Bound of a backend that expires nothing by itself. */
   readonly backendBytes?: number;
   readonly bus: Bus;

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
+import type { MemorySpace, MemoryTier } from '../../kernel/memory-tier.ts';
 import type { CacheCounts, CacheDraft, CacheEntry, CacheSpace, CacheSpaceStats, Moment } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { decodeFrame, encodeFrame, type FrameHead } from './frame.ts';
 import type { GuardedBackend } from './guarded-backend.ts';
 import type { Invalidations, Target } from './invalidations.ts';
-import type { MemorySpace, MemoryTier } from './memory-tier.ts';
 import { MAX_LIFETIME_MS } from './notes-exchange.ts';
 
 /** What all spaces of one store have in common. */
 export interface StoreParts {
   readonly clock: Clock;
-  readonly tier: MemoryTier<HeldEntry>;
+  readonly tier: MemoryTier;
   readonly invalidations: Invalidations;
   readonly backend: GuardedBackend | null;
   readonly maxEntryBytes: number;
@@ -52,7 +52,7 @@ const FUTURE_MS = 3_600_000;
 /** @param weight see {@link CacheSpaceOptions}. */
 export function createSpace(name: string, weight: number, parts: StoreParts): StoreSpace {
   const { clock, tier, invalidations, backend } = parts;
-  const memory = tier.open();
+  const memory = tier.open<HeldEntry>((entry) => entry.staleUntil <= clock.now() || !isUsable(entry, parts));
   const reading = new Map<string, Promise<CacheEntry | null>>();
   const counts: CacheCounts = { hits: 0, misses: 0, stale: 0, coalesced: 0 };
   const loading = { loads: 0, loadErrors: 0, loadSeconds: 0 };
@@ -144,6 +144,11 @@ export function createSpace(name: string, weight: number, parts: StoreParts): St
       const read = readBackend(key).finally(() => reading.delete(key));
       reading.set(key, read);
       return read;
+    },
+    remember(entry, memo, bytes) {
+      if (memory.get(entry.key) !== entry || bytes * MEMORY_SHARE > tier.maxBytes) return;
+      entry.memo = memo;
+      memory.grow(entry.key, bytes);
     },
     begin: invalidations.tick,
     isCurrent: (key, tags, begunAt) =>

@@ -1,3 +1,4 @@
+import type { MemoryTier } from '../../kernel/memory-tier.ts';
 import { sharedRun } from '../../kernel/shared-run.ts';
 import type { CacheBackend, CacheSpace, CacheStore, PurgeOrder } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -11,17 +12,16 @@ import {
   type Target,
 } from './invalidations.ts';
 import { listEntries } from './listing.ts';
-import { MemoryTier } from './memory-tier.ts';
 import { exchangeNotes, MAX_LIFETIME_MS } from './notes-exchange.ts';
-import { createSpace, type HeldEntry, isUsable, type StoreParts, type StoreSpace } from './space.ts';
+import { createSpace, type StoreParts, type StoreSpace } from './space.ts';
 import { sweepBackend } from './sweeper.ts';
 
 export interface CacheStoreOptions {
   readonly clock: Clock;
   /** What lies behind memory; `null` for memory alone. */
   readonly backend: CacheBackend | null;
-  /** Bound of everything in memory. */
-  readonly memoryBytes: number;
+  /** Where entries lie in memory, within one bound with whatever else is kept there. */
+  readonly memory: MemoryTier;
   /** Largest body. Default 16 MiB. */
   readonly maxEntryBytes?: number;
   /** Bound of a backend that expires nothing by itself; kept to at every sweep. Default 1 GiB. */
@@ -69,7 +69,7 @@ const SPACE_NAME = /^[a-z][a-z0-9-]{0,63}$/;
 /** A {@link CacheStore}: bounded memory, and behind it a backend that nobody waits for longer than a moment. */
 export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
   const { clock, onFault = () => undefined, tell = () => undefined } = options;
-  const tier = new MemoryTier<HeldEntry>(options.memoryBytes);
+  const { memory: tier } = options;
   const invalidations = createInvalidations(clock);
   const spaces = new Map<string, StoreSpace>();
   const regrets = new Set<string>();
@@ -138,11 +138,8 @@ export function createCacheStore(options: CacheStoreOptions): OpenCacheStore {
     }
     return removed;
   };
-  const sweepMemory = () =>
-    tier.sweep(TICK_STEPS, (entry) => entry.staleUntil <= clock.now() || !isUsable(entry, parts));
-
   const round = async () => {
-    sweepMemory();
+    tier.sweep(TICK_STEPS);
     invalidations.prune(clock.now() - MAX_LIFETIME_MS);
     if (backend?.isUp) await makeUp(backend);
     else await backend?.probe();

@@ -1,4 +1,5 @@
 import type { ProblemTable } from '../../kernel/errors.ts';
+import type { MemoryTier } from '../../kernel/memory-tier.ts';
 import type { Module } from '../../web/module.ts';
 import type { OpenFile } from '../../web/static-file.ts';
 import { createLandingPage } from './landing.ts';
@@ -11,18 +12,18 @@ export interface GatewayOptions {
   /** PUBLIC_DIR. */
   readonly publicDir: string;
   readonly openFile: OpenFile;
-  /** What hot files may take in memory. */
-  readonly memoryBytes: number;
+  /** Shared with whoever else keeps in memory what may be asked for again. */
+  readonly memory: MemoryTier;
   /** Every problem that any room may answer with. */
   readonly problems: readonly ProblemTable[];
 }
 
 /** Problem documentation, set-up page, and the files of PUBLIC_DIR for paths that are no routes. */
-export function createGateway({ publicDir, openFile, memoryBytes, problems }: GatewayOptions): Module {
+export function createGateway({ publicDir, openFile, memory, problems }: GatewayOptions): Module {
   return {
     name: 'gateway',
     routes: gatewayRoutes({ setupPage: createSetupPage(), problemPages: createProblemPages(problems) }),
-    fallbacks: [createStaticFiles({ root: publicDir, openFile, memoryBytes })],
+    fallbacks: [createStaticFiles({ root: publicDir, openFile, memory })],
   };
 }
 

@@ -4,7 +4,7 @@ import { toHttpDate } from '../../web/http-date.ts';
 import { type OpenedFile, representFile } from '../../web/static-file.ts';
 import type { Compress } from './static-compression.ts';
 import { CODINGS, type Coding, isCompressible, preferredCodings } from './static-encodings.ts';
-import type { Holder, StaticMemory } from './static-memory.ts';
+import type { Place } from './static-memory.ts';
 
 /** A public file as it is now, in every encoding in which it is sent. */
 export interface StaticAsset {
@@ -22,18 +22,19 @@ export interface AssetSource {
 }
 
 export interface AssetOptions {
-  readonly memory: StaticMemory;
+  readonly openPlace: () => Place;
   readonly compress: Compress;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /** One encoding of a file. */
-interface Variant extends Holder {
-  /** Its bytes are opened by `contentOf`. */
+interface Variant {
+  /** Its bytes are opened by `withContent`. */
   readonly representation: Representation;
   readonly size: number;
-  /** Of the plain answer to GET: 200 with everything. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Of the plain answer to GET: 200 with everything. Each answer gets a copy of its own. */
+  readonly init: ResponseInit;
+  readonly place: Place;
   /** Where it lies on disk; `null` when it exists in memory alone. */
   readonly source: OpenedFile | null;
   uses: number;
@@ -47,13 +48,13 @@ const MAX_HOT_BYTES = 2 * 2 ** 20;
 const CONDITIONS = ['range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
 
 export function createStaticAsset({ name, file, siblings }: AssetSource, options: AssetOptions): StaticAsset {
-  const { memory, compress } = options;
+  const { openPlace, compress } = options;
   const plainFile = representFile(name, file, options.headers);
   const canCompress =
     isCompressible(plainFile.type) && file.size >= MIN_COMPRESSED_BYTES && file.size <= MAX_COMPRESSED_BYTES;
   const offered = CODINGS.filter((coding) => canCompress || siblings[coding]);
   const vary = offered.length > 0 ? { vary: 'Accept-Encoding' } : null;
-  const plain = toVariant({ ...plainFile, headers: { ...plainFile.headers, ...vary } }, file);
+  const plain = toVariant({ ...plainFile, headers: { ...plainFile.headers, ...vary } }, file, openPlace());
   /** `null` where it turned out not to be worth it. */
   const encoded = new Map<Coding, Variant | null>();
   const making = new Map<Coding, Promise<Variant | null>>();
@@ -71,17 +72,17 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
       const [coding] = codings;
       if (coding === undefined) return send(plain, request);
       const ready = encoded.get(coding);
-      return ready?.bytes ? send(ready, request) : sendFirst(codings, request);
+      return ready?.place.content ? send(ready, request) : sendFirst(codings, request);
     },
     forget() {
-      for (const variant of [plain, ...encoded.values()]) if (variant) memory.release(variant);
+      for (const variant of [plain, ...encoded.values()]) variant?.place.release();
     },
   };
 
   async function sendFirst(codings: readonly Coding[], request: Request): Promise<Response> {
     for (const coding of codings) {
       const variant = await make(coding);
-      if (variant?.bytes || variant?.source) return send(variant, request);
+      if (variant?.place.content || variant?.source) return send(variant, request);
     }
     return send(plain, request);
   }
@@ -89,7 +90,7 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
   /** The variant, made once for everybody who asks meanwhile, and again when memory has given it up. */
   function make(coding: Coding): Promise<Variant | null> | Variant | null {
     const known = encoded.get(coding);
-    if (known === null || known?.bytes || known?.source) return known;
+    if (known === null || known?.place.content || known?.source) return known;
     const underway = making.get(coding);
     if (underway) return underway;
     const sibling = siblings[coding];
@@ -106,43 +107,44 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
   }
 
   async function fromPlain(coding: Coding): Promise<Variant | null> {
-    const bytes = plain.bytes ?? (await readWhole(file));
+    const content = plain.place.content ?? (await readWhole(file));
     // Changed while it was read: whoever asks next finds the new one.
-    if (bytes.byteLength !== file.size) return null;
-    const compressed = await compress(bytes, coding);
+    if (content.size !== file.size) return null;
+    const compressed = await compress(new Uint8Array(await content.arrayBuffer()), coding);
     if (compressed === 'busy') return null;
     const tag = plainFile.etag.replace(/"$/, `-${coding}"`);
     const variant = compressed && encodedAs(coding, tag, compressed.byteLength, null);
-    const isHeld = compressed && variant && memory.hold(variant, compressed);
+    const isHeld = compressed && variant?.place.hold(new Blob([compressed]));
     encoded.set(coding, isHeld ? variant : null);
     return isHeld ? variant : null;
   }
 
   function encodedAs(coding: Coding, etag: string, size: number, source: OpenedFile | null): Variant {
     const headers = { ...plainFile.headers, ...vary, 'content-encoding': coding };
-    return toVariant({ ...plainFile, etag, size, headers }, source);
+    return toVariant({ ...plainFile, etag, size, headers }, source, openPlace());
   }
 
   function send(variant: Variant, request: Request): Response | Promise<Response> {
-    variant.isMarked = true;
-    const { bytes, headers, source } = variant;
-    const isPlainGet = request.method === 'GET' && !CONDITIONS.some((condition) => request.headers.has(condition));
-    if (bytes && isPlainGet) return new Response(bytes, { headers });
-    if (isPlainGet && source && ++variant.uses > 1 && variant.size <= MAX_HOT_BYTES) {
+    const { init, source, place } = variant;
+    if (!isPlainGet(request)) return fileResponse(request, withContent(variant));
+    const { content } = place;
+    if (content) return new Response(content, init);
+    if (source && ++variant.uses > 1 && variant.size <= MAX_HOT_BYTES) {
       return readWhole(source).then((whole) => {
-        if (whole.byteLength !== variant.size) return fileResponse(request, contentOf(variant));
-        memory.hold(variant, whole);
-        return new Response(whole, { headers });
+        if (whole.size !== variant.size) return fileResponse(request, withContent(variant));
+        place.hold(whole);
+        return new Response(whole, init);
       });
     }
-    return fileResponse(request, contentOf(variant));
+    return fileResponse(request, withContent(variant));
   }
 }
 
 /** The variant as it can be sent now: memory may give it up while an answer goes out. */
-function contentOf({ representation, bytes, source }: Variant): Representation {
+function withContent({ representation, place, source }: Variant): Representation {
+  const { content } = place;
   const open = async (range?: ByteRange) => {
-    if (bytes) return new Blob([range ? bytes.subarray(range.first, range.last + 1) : bytes]);
+    if (content) return range ? content.slice(range.first, range.last + 1) : content;
     return source ? source.open(range) : new Blob([]);
   };
   return { ...representation, open };
@@ -150,25 +152,26 @@ function contentOf({ representation, bytes, source }: Variant): Representation {
 
 const NONE: readonly Coding[] = [];
 
-function toVariant(representation: Representation, source: OpenedFile | null): Variant {
-  return {
-    representation,
-    size: representation.size,
-    headers: {
-      'content-disposition': 'inline',
-      ...representation.headers,
-      etag: representation.etag,
-      'last-modified': toHttpDate(representation.lastModified),
-      'accept-ranges': 'bytes',
-      'content-type': representation.type,
-    },
-    source,
-    bytes: null,
-    isMarked: false,
-    uses: 0,
-  };
+function toVariant(representation: Representation, source: OpenedFile | null, place: Place): Variant {
+  const headers = new Headers({
+    'content-disposition': 'inline',
+    ...representation.headers,
+    etag: representation.etag,
+    'last-modified': toHttpDate(representation.lastModified),
+    'accept-ranges': 'bytes',
+    'content-type': representation.type,
+  });
+  return { representation, size: representation.size, init: { headers }, place, source, uses: 0 };
 }
 
-async function readWhole(file: OpenedFile): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Response(file.open()).arrayBuffer());
+/** Whether everything is asked for, without conditions that have to be judged. */
+function isPlainGet({ method, headers }: Request): boolean {
+  if (method !== 'GET') return false;
+  for (const name of CONDITIONS) if (headers.has(name)) return false;
+  return true;
+}
+
+/** Into memory, from where it is sent without being copied for each answer. */
+async function readWhole(file: OpenedFile): Promise<Blob> {
+  return new Blob([await new Response(file.open()).arrayBuffer()]);
 }

@@ -2,6 +2,8 @@ import { type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { LruMap } from '../../kernel/lru.ts';
+import type { MemoryTier } from '../../kernel/memory-tier.ts';
+import { createTurns } from '../../kernel/turns.ts';
 import { contextOf } from '../../web/context.ts';
 import type { Fallback } from '../../web/module.ts';
 import { isBelow, type OpenedFile, type OpenFile, realPathOf } from '../../web/static-file.ts';
@@ -15,8 +17,8 @@ export interface StaticFilesOptions {
   /** PUBLIC_DIR, absolute or relative to the working directory. It may be missing, and may appear later. */
   readonly root: string;
   readonly openFile: OpenFile;
-  /** What hot files and compressed ones may take. */
-  readonly memoryBytes: number;
+  /** Where hot files and compressed ones are held. */
+  readonly memory: MemoryTier;
 }
 
 /** What a path means on disk. */
@@ -33,6 +35,8 @@ interface Known {
   /** Size and time of change of the compressed files beside it. */
   readonly siblings: Readonly<Record<string, readonly number[]>>;
   readonly checkedAt: number;
+  /** The turn of the event loop in which it was last seen to be the same. */
+  seenIn: number;
   readonly asset: StaticAsset;
 }
 
@@ -48,6 +52,7 @@ const SIBLINGS: readonly (readonly [Coding, string])[] = [
   ['gzip', '.gz'],
 ];
 const MAX_KNOWN = 4096;
+const NEVER = -1;
 /** After so long everything about a file is looked at anew: compressed files beside it come and go without a trace on it. */
 const RECHECK_MS = 5_000;
 /** A compressed file that is older than its original by more than copying takes is one of an older original. */
@@ -56,11 +61,13 @@ const SIBLING_LAG_MS = 2_000;
 /**
  * Serves the files below a directory for GET and HEAD: conditional requests, ranges, index pages, encodings. `has` tells whether
  * GET on a path (as sent, not decoded) would find a file or a directory's index. What is known of a file holds as long as the file
- * is the same one, unchanged; that is looked at for each request.
+ * is the same one, unchanged; that is looked at for each request, but once for all that one
+ * turn of the event loop answers.
  */
-export function createStaticFiles({ root, openFile, memoryBytes }: StaticFilesOptions) {
-  const memory = createStaticMemory(memoryBytes);
+export function createStaticFiles({ root, openFile, memory }: StaticFilesOptions) {
+  const openPlace = createStaticMemory(memory);
   const compress = createCompress();
+  const turnOf = createTurns();
   const known = new LruMap<string, Known>(MAX_KNOWN);
 
   const openBelow = async (location: string, realRoot: string): Promise<OpenedFile | null> => {
@@ -98,8 +105,12 @@ export function createStaticFiles({ root, openFile, memoryBytes }: StaticFilesOp
   const recall = (path: string): StaticAsset | null => {
     const entry = known.get(path);
     if (!entry) return null;
-    if (performance.now() - entry.checkedAt < RECHECK_MS && isSame(entry.stats, statOf(entry.location)))
+    const turn = turnOf();
+    if (entry.seenIn === turn) return entry.asset;
+    if (performance.now() - entry.checkedAt < RECHECK_MS && isSame(entry.stats, statOf(entry.location))) {
+      entry.seenIn = turn;
       return entry.asset;
+    }
     entry.asset.forget();
     known.delete(path);
     return null;
@@ -117,11 +128,12 @@ export function createStaticFiles({ root, openFile, memoryBytes }: StaticFilesOp
     const asset =
       sameBefore === true
         ? before.asset
-        : createStaticAsset({ name: basename(location), file, siblings }, { memory, compress, headers: HEADERS });
+        : createStaticAsset({ name: basename(location), file, siblings }, { openPlace, compress, headers: HEADERS });
     if (!sameBefore) before?.asset.forget();
     // Remembered only when nothing changed while it was looked at.
     if (stats && stats.size === file.size && stats.mtimeMs === file.mtimeMs) {
-      known.set(path, { location, stats, siblings: stampsOf(siblings), checkedAt: performance.now(), asset });
+      const now = performance.now();
+      known.set(path, { location, stats, siblings: stampsOf(siblings), checkedAt: now, seenIn: NEVER, asset });
     } else known.delete(path);
     return asset.respond(request);
   };

@@ -1,52 +1,31 @@
-/** Something whose bytes are held in memory for a while. */
-export interface Holder {
-  bytes: Uint8Array<ArrayBuffer> | null;
-  /** Used since the memory was last looked through. */
-  isMarked: boolean;
-}
+import type { MemoryTier } from '../../kernel/memory-tier.ts';
 
-/** Bytes of hot files, bounded in all. What was used since the last look stays for another turn (second chance). */
-export interface StaticMemory {
-  readonly size: number;
-  /** Puts bytes into a holder; others give theirs up for them. @returns whether they are not too large to be held. */
-  hold(holder: Holder, bytes: Uint8Array<ArrayBuffer>): boolean;
-  release(holder: Holder): void;
+/** Where one file's bytes may lie in memory, until others need the room. */
+export interface Place {
+  readonly content: Blob | undefined;
+  /** @returns whether they are not too large to be held. */
+  hold(content: Blob): boolean;
+  release(): void;
 }
 
 /** One file may take so much of the whole. */
 const LARGEST_SHARE = 1 / 8;
+/** What a place costs beside its bytes. */
+const PLACE_BYTES = 200;
 
-export function createStaticMemory(maxBytes: number): StaticMemory {
-  const holders = new Set<Holder>();
-  let size = 0;
-  const release = (holder: Holder) => {
-    if (!holders.delete(holder)) return;
-    size -= holder.bytes?.byteLength ?? 0;
-    holder.bytes = null;
-  };
-  return {
-    get size() {
-      return size;
-    },
-    hold(holder, bytes) {
-      release(holder);
-      if (bytes.byteLength > maxBytes * LARGEST_SHARE) return false;
-      while (size + bytes.byteLength > maxBytes) {
-        const [oldest] = holders;
-        if (!oldest) return false;
-        if (!oldest.isMarked) release(oldest);
-        else {
-          oldest.isMarked = false;
-          holders.delete(oldest);
-          holders.add(oldest);
-        }
-      }
-      holder.bytes = bytes;
-      holder.isMarked = false;
-      holders.add(holder);
-      size += bytes.byteLength;
-      return true;
-    },
-    release,
+/** Places within the bound that everything kept in memory has in common. */
+export function createStaticMemory(memory: MemoryTier): () => Place {
+  const space = memory.open<Blob>();
+  let places = 0;
+  return () => {
+    const key = String(places++);
+    return {
+      get content() {
+        return space.get(key);
+      },
+      hold: (content) =>
+        content.size <= memory.maxBytes * LARGEST_SHARE && space.set(key, content, content.size + PLACE_BYTES),
+      release: () => void space.delete(key),
+    };
   };
 }

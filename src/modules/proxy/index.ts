@@ -34,10 +34,10 @@ export function createProxy(options: ProxyOptions): Module & { readonly origin: 
     name: `proxy ${route.prefix || '/'}`,
     forward: createForward(route, { ...options, headMs }),
   }));
-  const fetchBy =
-    (forward: (request: Request, facts: ClientFacts) => Promise<Response>, facts: ClientFacts): FetchOrigin =>
+  const fetchFor =
+    (asker: Request, forward: (request: Request, facts: ClientFacts) => Promise<Response>): FetchOrigin =>
     (request) =>
-      forward(request, facts);
+      forward(request, factsOf(asker));
 
   return {
     name: 'proxy',
@@ -56,8 +56,7 @@ export function createProxy(options: ProxyOptions): Module & { readonly origin: 
                 if (isLooping(request, options.instance)) throw proxyProblems.create('loop');
                 if (request.headers.get('upgrade')?.toLowerCase() === 'websocket')
                   throw proxyProblems.create('no-websockets');
-                const pass = () =>
-                  cache.handle(request, ruleFor(path, route.name), fetchBy(route.forward, factsOf(request)));
+                const pass = () => cache.handle(request, ruleFor(path, route.name), fetchFor(request, route.forward));
                 // A body may come slowly, and is watched by what forwards it.
                 return request.body === null ? pass() : withoutIdleCut(request, pass);
               },

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createServer, type Server, type Socket } from 'node:net';
+import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { createDataCache } from '../../../src/modules/cache/data-cache.ts';
 import { createCacheStore, type OpenCacheStore } from '../../../src/modules/cache/store.ts';
 import type { CacheBackend } from '../../../src/ports/cache.ts';
@@ -47,7 +48,7 @@ async function longest(count: number, work: (index: number) => Promise<unknown>)
 describe('a backend in trouble', () => {
   const stores: OpenCacheStore[] = [];
   const open = async (backend: CacheBackend, clock = fakeClock()) => {
-    const store = createCacheStore({ clock, backend, memoryBytes: 1_000_000, readMs: 30 });
+    const store = createCacheStore({ clock, backend, memory: new MemoryTier(1_000_000), readMs: 30 });
     stores.push(store);
     await store.start();
     return { store, clock, cache: createDataCache({ store, clock, onFault }) };
@@ -227,7 +228,7 @@ describe('Redis that does not answer', () => {
     const store = createCacheStore({
       clock: systemClock,
       backend: await backendOf('redis', `redis://127.0.0.1:${port}`),
-      memoryBytes: 1_000_000,
+      memory: new MemoryTier(1_000_000),
     });
     const startedAt = performance.now();
     await store.start();
@@ -250,7 +251,7 @@ describe.skipIf(!hasRedis)('Redis that stops in the middle', () => {
     store = createCacheStore({
       clock: systemClock,
       backend: await backendOf('redis', redis.url),
-      memoryBytes: 1_000_000,
+      memory: new MemoryTier(1_000_000),
     });
     await store.start();
     await eventually(() => store.stats().backend === 'up');
@@ -287,7 +288,7 @@ describe.skipIf(!hasRedis)('Redis that stops in the middle', () => {
     const other = createCacheStore({
       clock: systemClock,
       backend: await backendOf('redis', redis.url),
-      memoryBytes: 1_000_000,
+      memory: new MemoryTier(1_000_000),
       readMs: 2_000,
     });
     await other.start();

@@ -1,3 +1,4 @@
+import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { createHttpCache, type HttpCacheLimits } from '../../../src/modules/cache/http-cache.ts';
 import type { HttpMeta } from '../../../src/modules/cache/http-entry.ts';
 import { createCacheStore } from '../../../src/modules/cache/store.ts';
@@ -13,7 +14,7 @@ type Reply = Response | Error | Promise<Response>;
 /** An HTTP cache in memory, with a clock that is turned by hand, before an origin that says what it is told. */
 export function openHttpCache(limits: Partial<HttpCacheLimits> = {}) {
   const clock = fakeClock();
-  const store = createCacheStore({ clock, backend: null, memoryBytes: 64 * 2 ** 20 });
+  const store = createCacheStore({ clock, backend: null, memory: new MemoryTier(64 * 2 ** 20) });
   const faults: unknown[] = [];
   let ids = 0;
   const space = store.space<HttpMeta>('http');

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCacheBackend } from '../../../src/drivers/unstorage-backend.ts';
+import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { type CacheStoreOptions, createCacheStore, type OpenCacheStore } from '../../../src/modules/cache/store.ts';
 import type { CacheBackend } from '../../../src/ports/cache.ts';
 import type { CacheStoreUnderTest } from '../../contracts/cache-store.ts';
@@ -13,7 +14,7 @@ export function smallStore(options: Partial<CacheStoreOptions> = {}): OpenCacheS
   return createCacheStore({
     clock: fakeClock(),
     backend: null,
-    memoryBytes: 1_500_000,
+    memory: new MemoryTier(1_500_000),
     maxEntryBytes: 300_000,
     readMs: 5_000,
     ...options,

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { openStaticFile } from '../../../src/drivers/static-files.ts';
+import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { type Coding, isCompressible, preferredCodings } from '../../../src/modules/gateway/static-encodings.ts';
 import { createStaticFiles } from '../../../src/modules/gateway/static-files.ts';
-import { createStaticMemory, type Holder } from '../../../src/modules/gateway/static-memory.ts';
+import { createStaticMemory } from '../../../src/modules/gateway/static-memory.ts';
 import { requestFor } from './request.ts';
 
 describe('which encoding a client gets (RFC 9110 §12.5.3)', () => {
@@ -60,7 +62,7 @@ describe('public files', () => {
     folder = await mkdtemp(join(tmpdir(), 'bunkhouse-encodings-'));
     root = join(folder, 'public');
     await mkdir(root);
-    files = createStaticFiles({ root, openFile: openStaticFile, memoryBytes: 8 * 2 ** 20 });
+    files = createStaticFiles({ root, openFile: openStaticFile, memory: new MemoryTier(8 * 2 ** 20) });
     await writeFile(join(root, 'site.css'), text);
     await writeFile(join(root, 'tiny.css'), 'a{}');
     await writeFile(join(root, 'noise.txt'), crypto.getRandomValues(new Uint8Array(8192)));
@@ -68,6 +70,11 @@ describe('public files', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
+  /** As from a socket: in a turn of the event loop of its own. */
+  const handle = async (path: string, init?: RequestInit) => {
+    await nextTurn();
+    return files.handle(requestFor(path, init));
+  };
   const get = async (
     path: string,
     acceptEncoding: string | null,
@@ -75,7 +82,7 @@ describe('public files', () => {
     method = 'GET',
   ) => {
     const sent = acceptEncoding === null ? headers : { ...headers, 'accept-encoding': acceptEncoding };
-    const response = await files.handle(requestFor(path, { method, headers: sent }));
+    const response = await handle(path, { method, headers: sent });
     if (!response) throw new Error('no answer');
     return response;
   };
@@ -164,37 +171,39 @@ describe('public files', () => {
     expect(await read()).toBe('bod');
     await rm(path);
     await symlink(join(folder, 'secret'), path);
-    expect(await files.handle(requestFor('/changing.css'))).toBeNull();
+    expect(await handle('/changing.css')).toBeNull();
     await rm(path);
-    expect(await files.handle(requestFor('/changing.css'))).toBeNull();
+    expect(await handle('/changing.css')).toBeNull();
   });
 });
 
 describe('memory for hot files', () => {
-  const holder = (): Holder => ({ bytes: null, isMarked: false });
+  const content = (bytes: number) => new Blob([new Uint8Array(bytes)]);
 
-  test('stays within its bound, and what is used stays longest', () => {
-    const memory = createStaticMemory(8000);
-    const hot = holder();
-    memory.hold(hot, new Uint8Array(1000));
-    const others = Array.from({ length: 50 }, holder);
+  test('stays within the common bound, and what is used stays longest', () => {
+    const memory = new MemoryTier(8000);
+    const openPlace = createStaticMemory(memory);
+    const hot = openPlace();
+    hot.hold(content(700));
+    const others = Array.from({ length: 50 }, openPlace);
     for (const other of others) {
-      hot.isMarked = true;
-      expect(memory.hold(other, new Uint8Array(1000))).toBe(true);
-      expect(memory.size).toBeLessThanOrEqual(8000);
+      expect(hot.content?.size).toBe(700);
+      expect(other.hold(content(700))).toBe(true);
+      expect(memory.bytes).toBeLessThanOrEqual(8000);
     }
-    expect(hot.bytes).not.toBeNull();
-    expect(others.filter(({ bytes }) => bytes).length).toBe(7);
+    expect(others.filter((other) => other.content).length).toBe(7);
   });
 
-  test('takes nothing that would fill most of it, and counts what is put anew once', () => {
-    const memory = createStaticMemory(8000);
-    expect(memory.hold(holder(), new Uint8Array(1001))).toBe(false);
-    const one = holder();
-    memory.hold(one, new Uint8Array(1000));
-    memory.hold(one, new Uint8Array(500));
-    expect(memory.size).toBe(500);
-    memory.release(one);
-    expect([memory.size, one.bytes]).toEqual([0, null]);
+  test('takes nothing that would fill most of it, counts what is put anew once, and gives its room back', () => {
+    const memory = new MemoryTier(8000);
+    const openPlace = createStaticMemory(memory);
+    expect(openPlace().hold(content(1001))).toBe(false);
+    const one = openPlace();
+    one.hold(content(1000));
+    one.hold(content(500));
+    expect(memory.entries).toBe(1);
+    expect(memory.bytes).toBeLessThan(1000);
+    one.release();
+    expect([memory.bytes, one.content]).toEqual([0, undefined]);
   });
 });

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openStaticFile } from '../../../src/drivers/static-files.ts';
+import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { createStaticFiles } from '../../../src/modules/gateway/static-files.ts';
 import { requestFor } from './request.ts';
 
@@ -34,12 +36,16 @@ beforeAll(async () => {
   await symlink('/dev/zero', join(root, 'zero'));
   await symlink(root, join(folder, 'current'));
   Bun.spawnSync(['mkfifo', join(root, 'pipe')]);
-  files = createStaticFiles({ root, openFile: openStaticFile, memoryBytes: 8 * 2 ** 20 });
+  files = createStaticFiles({ root, openFile: openStaticFile, memory: new MemoryTier(8 * 2 ** 20) });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const get = async (path: string, init?: RequestInit) => files.handle(requestFor(path, init));
+/** As from a socket: in a turn of the event loop of its own. */
+const get = async (path: string, init?: RequestInit) => {
+  await nextTurn();
+  return files.handle(requestFor(path, init));
+};
 
 describe('public files', () => {
   test('are sent with type, length, validators and a policy of their own', async () => {
@@ -147,7 +153,7 @@ describe('nothing else is served', () => {
     const none = createStaticFiles({
       root: join(folder, 'nowhere'),
       openFile: openStaticFile,
-      memoryBytes: 8 * 2 ** 20,
+      memory: new MemoryTier(8 * 2 ** 20),
     });
     expect(await none.handle(requestFor('/hello.txt'))).toBeNull();
   });
@@ -156,7 +162,7 @@ describe('nothing else is served', () => {
     const linked = createStaticFiles({
       root: join(folder, 'current'),
       openFile: openStaticFile,
-      memoryBytes: 8 * 2 ** 20,
+      memory: new MemoryTier(8 * 2 ** 20),
     });
     expect((await linked.handle(requestFor('/hello.txt')))?.status).toBe(200);
   });

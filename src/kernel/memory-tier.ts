@@ -1,20 +1,20 @@
 /**
- * Entries in memory, bounded by bytes, forgotten by SIEVE (Zhang et al., NSDI '24): a hit only sets a mark, and a hand that walks
- * from the oldest to the newest removes what has no mark. What was asked for once, however much of it, does not drive out what
- * is asked for again and again.
+ * What is kept in memory because it may be asked for again, bounded by bytes in all, forgotten by SIEVE (Zhang et al., NSDI '24): a
+ * hit only sets a mark, and a hand that walks from the oldest to the newest removes what has no mark. What was asked for once, however
+ * much of it, does not drive out what is asked for again and again, whoever of those who share the bound put it there.
  */
-export class MemoryTier<Value> {
+export class MemoryTier {
   readonly maxBytes: number;
   #bytes = 0;
   #entries = 0;
   /** Newest. */
-  #head: Node<Value> | null = null;
+  #head: AnyNode | null = null;
   /** Oldest. */
-  #tail: Node<Value> | null = null;
+  #tail: AnyNode | null = null;
   /** Next to be looked at for want of room. */
-  #hand: Node<Value> | null = null;
+  #hand: AnyNode | null = null;
   /** Next to be looked at by {@link sweep}. */
-  #broom: Node<Value> | null = null;
+  #broom: AnyNode | null = null;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -28,25 +28,30 @@ export class MemoryTier<Value> {
     return this.#entries;
   }
 
-  /** Keys of their own within the one bound. */
-  open(): MemorySpace<Value> {
-    return new MemorySpace<Value>({
+  /**
+   * Keys of their own within the one bound.
+   *
+   * @param isOver whether a value is of no use any more, for {@link sweep}. Default: never.
+   */
+  open<Value>(isOver: (value: Value) => boolean = () => false): MemorySpace<Value> {
+    return new MemorySpace<Value>(isOver, {
       add: (node) => this.#add(node),
+      grow: (bytes) => this.#grow(bytes),
       remove: (node) => this.#remove(node),
     });
   }
 
   /** Looks at so many entries, going on where it stopped, and removes those that are over. */
-  sweep(steps: number, isOver: (value: Value) => boolean): void {
+  sweep(steps: number): void {
     for (let left = Math.min(steps, this.#entries); left > 0; left--) {
       const node = this.#broom ?? this.#tail;
       if (!node) return;
       this.#broom = node.newer;
-      if (isOver(node.value)) node.space.delete(node.key);
+      if (node.space.isOver(node.value)) node.space.delete(node.key);
     }
   }
 
-  #add(node: Node<Value>): boolean {
+  #add(node: AnyNode): boolean {
     if (node.bytes > this.maxBytes) return false;
     while (this.#bytes + node.bytes > this.maxBytes) this.#evict();
     node.older = this.#head;
@@ -56,6 +61,11 @@ export class MemoryTier<Value> {
     this.#bytes += node.bytes;
     this.#entries++;
     return true;
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    while (this.#bytes > this.maxBytes) this.#evict();
   }
 
   #evict(): void {
@@ -69,7 +79,7 @@ export class MemoryTier<Value> {
     node.space.evict(node);
   }
 
-  #remove(node: Node<Value>): void {
+  #remove(node: AnyNode): void {
     if (this.#hand === node) this.#hand = node.newer;
     if (this.#broom === node) this.#broom = node.newer;
     if (node.newer) node.newer.older = node.older;
@@ -86,28 +96,36 @@ export class MemoryTier<Value> {
 interface Node<Value> {
   readonly key: string;
   readonly value: Value;
-  readonly bytes: number;
+  bytes: number;
   readonly space: MemorySpace<Value>;
   isMarked: boolean;
-  newer: Node<Value> | null;
-  older: Node<Value> | null;
+  newer: AnyNode | null;
+  older: AnyNode | null;
 }
 
-interface Queue<Value> {
+// biome-ignore lint/suspicious/noExplicitAny: one queue of the values of all spaces, each of which knows its own
+type AnyNode = Node<any>;
+
+interface Queue {
   /** `false` when the node alone is larger than all may be. */
-  add(node: Node<Value>): boolean;
-  remove(node: Node<Value>): void;
+  add(node: AnyNode): boolean;
+  /** Makes room for so many bytes more. */
+  grow(bytes: number): void;
+  remove(node: AnyNode): void;
 }
 
 /** One set of keys within a {@link MemoryTier}. */
 export class MemorySpace<Value> {
   readonly #nodes = new Map<string, Node<Value>>();
-  readonly #queue: Queue<Value>;
+  readonly #queue: Queue;
+  /** For the tier alone. */
+  readonly isOver: (value: Value) => boolean;
   bytes = 0;
   /** How many were forgotten for want of room. */
   evictions = 0;
 
-  constructor(queue: Queue<Value>) {
+  constructor(isOver: (value: Value) => boolean, queue: Queue) {
+    this.isOver = isOver;
     this.#queue = queue;
   }
 
@@ -130,6 +148,16 @@ export class MemorySpace<Value> {
     this.#nodes.set(key, node);
     this.bytes += bytes;
     return true;
+  }
+
+  /** Counts so many bytes more for what the key has, for which others, and at the worst itself, have to go. */
+  grow(key: string, bytes: number): void {
+    const node = this.#nodes.get(key);
+    if (!node) return;
+    node.isMarked = true;
+    node.bytes += bytes;
+    this.bytes += bytes;
+    this.#queue.grow(bytes);
   }
 
   delete(key: string): boolean {
