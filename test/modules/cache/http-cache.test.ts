@@ -23,6 +23,51 @@ describe('what is stored is given again', () => {
     expect(cache.asked).toHaveLength(2);
   });
 
+  test('hits share what was made ready of an answer, and nothing that is done to one of them shows in the next', async () => {
+    const cache = openHttpCache();
+    cache.replies(() => answer('hello', { 'cache-control': 'max-age=60' }));
+    await (await cache.send('/a')).text();
+    await settle();
+    const hit = async () => {
+      const response = await cache.send('/a');
+      const { age, 'content-length': length, 'x-request-id': id, 'set-cookie': cookie } = response.headers.toJSON();
+      response.headers.set('x-request-id', 'of one');
+      response.headers.append('set-cookie', 'one=1');
+      return [age, length, id, cookie, status(response), await response.text()];
+    };
+    const fresh = ['0', '5', undefined, undefined, 'bunkhouse; hit; ttl=60', 'hello'];
+    expect([await hit(), await hit()]).toEqual([fresh, fresh]);
+    cache.clock.turn(1_000);
+    const later = ['1', '5', undefined, undefined, 'bunkhouse; hit; ttl=59', 'hello'];
+    expect([await hit(), await hit()]).toEqual([later, later]);
+    await cache.store.purge({ tags: [], all: true });
+    expect((await cache.send('/a')).headers.get('age')).toBeNull();
+  });
+
+  test('what was made ready of an answer counts as memory, and is not kept where there is little', async () => {
+    const size = 1_000_000;
+    const cache = openHttpCache();
+    const bytes = () => cache.store.stats().memory.bytes;
+    cache.replies(() => answer('x'.repeat(size), { 'cache-control': 'max-age=60' }));
+    await (await cache.send('/a')).text();
+    await settle();
+    const before = bytes();
+    for (let round = 0; round < 2; round++) {
+      expect((await (await cache.send('/a')).text()).length).toBe(size);
+      expect(bytes()).toBe(before + size);
+    }
+    const small = openHttpCache({}, 4.5 * size);
+    small.replies(() => answer('x'.repeat(size), { 'cache-control': 'max-age=60' }));
+    await (await small.send('/a')).text();
+    await settle();
+    for (const path of ['/b', '/c', '/d', '/a']) {
+      await (await small.send(path)).text();
+      await settle();
+      expect((await (await small.send(path)).text()).length).toBe(size);
+      expect(small.store.stats().memory.bytes).toBeLessThanOrEqual(4.5 * size);
+    }
+  });
+
   test('HEAD is answered from the stored GET, and never fills the store', async () => {
     const cache = openHttpCache();
     cache.replies(({ method }) =>

@@ -12,9 +12,9 @@ export const RESPECT: HttpCacheRule = { name: 'test', mode: 'respect' };
 type Reply = Response | Error | Promise<Response>;
 
 /** An HTTP cache in memory, with a clock that is turned by hand, before an origin that says what it is told. */
-export function openHttpCache(limits: Partial<HttpCacheLimits> = {}) {
+export function openHttpCache(limits: Partial<HttpCacheLimits> = {}, memoryBytes = 64 * 2 ** 20) {
   const clock = fakeClock();
-  const store = createCacheStore({ clock, backend: null, memory: new MemoryTier(64 * 2 ** 20) });
+  const store = createCacheStore({ clock, backend: null, memory: new MemoryTier(memoryBytes) });
   const faults: unknown[] = [];
   let ids = 0;
   const space = store.space<HttpMeta>('http');
