@@ -32,9 +32,13 @@ export interface Storage {
 /** Opens the stores of a place; nothing is asked of it yet. The SDK of S3 is loaded for a bucket alone: it is a third of the start. */
 export async function openStorage(location: StorageLocation, config: Config, log: Logger): Promise<Storage> {
   if (location.kind === 'disk') return { objects: diskObjectStore(location), resumable: diskResumableStore(location) };
-  const { bucket, prefix } = location;
   const { s3Stores } = await import('./drivers/s3-stores.ts');
-  return s3Stores({
+  return s3Stores({ ...bucketSettings(location, config), log });
+}
+
+/** How a bucket is reached. */
+export function bucketSettings({ bucket, prefix }: Extract<StorageLocation, { kind: 's3' }>, config: Config) {
+  return {
     bucket,
     prefix,
     region: config.awsRegion,
@@ -42,6 +46,5 @@ export async function openStorage(location: StorageLocation, config: Config, log
     isPathStyle: config.s3ForcePathStyle === 'true',
     accessKeyId: config.awsAccessKeyId,
     secretAccessKey: config.awsSecretAccessKey,
-    log,
-  });
+  };
 }

@@ -85,5 +85,8 @@ function findContradictions(config: Config): string[] {
   if ((config.awsAccessKeyId === undefined) !== (config.awsSecretAccessKey === undefined)) {
     faults.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed together');
   }
+  if (config.backupPassphrase !== undefined && config.backupRecipient !== undefined) {
+    faults.push('BACKUP_PASSPHRASE and BACKUP_RECIPIENT exclude each other');
+  }
   return faults;
 }

@@ -1,4 +1,6 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
+import { ageRecipient } from './age-recipient.ts';
+import { backupKeep } from './backup-keep.ts';
 import { cacheUrl } from './cache-url.ts';
 import { phpFpm } from './php-fpm.ts';
 import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
@@ -290,29 +292,36 @@ export const SETTINGS = {
     description: 'Prefixes below PHP_ROOT that are never served. Names with a leading dot never are.',
   }),
 
-  backupUrl: text({ env: 'BACKUP_URL', default: 'file:./backups', isPlanned: true, description: 'Where backups go.' }),
+  backupUrl: storageUrl({
+    env: 'BACKUP_URL',
+    default: 'file:./backups',
+    description: 'Where backups go: `file:PATH`, or `s3://BUCKET[/PREFIX]` with the AWS settings above.',
+  }),
   backupSchedule: text({
     env: 'BACKUP_SCHEDULE',
     default: '0 3 * * *',
     isPlanned: true,
     description: 'When backups run: cron, or `off`.',
   }),
-  backupKeep: text({
+  backupKeep: backupKeep({
     env: 'BACKUP_KEEP',
     default: 'last=3,daily=7,weekly=4,monthly=6',
-    isPlanned: true,
-    description: 'Which backups are kept.',
+    description:
+      'Which backups are kept: so many of the `last`, and the latest one of so many hours (`hourly`), days (`daily`), `weekly`, ' +
+      '`monthly`, `yearly`. The newest verified one and pinned ones always are.',
   }),
   backupPassphrase: text({
     env: 'BACKUP_PASSPHRASE',
+    minLength: 8,
     isSecret: true,
     isPlanned: true,
-    description: 'Encrypts backups.',
+    description: 'Encrypts backups; at least 8 characters. Whoever loses it loses the backups.',
   }),
-  backupRecipient: text({
+  backupRecipient: ageRecipient({
     env: 'BACKUP_RECIPIENT',
     isPlanned: true,
-    description: 'age recipient that backups are encrypted to.',
+    description:
+      'Encrypts backups to this public key of age (`age1…`), so that this server cannot read them itself. Not beside BACKUP_PASSPHRASE.',
   }),
   pluginsDir: path({ env: 'PLUGINS_DIR', default: './plugins', isPlanned: true, description: 'Folder of plugins.' }),
   plugins: list({ env: 'PLUGINS', isPlanned: true, description: 'Plugins from npm, by package name.' }),

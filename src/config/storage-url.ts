@@ -6,12 +6,17 @@ export type StorageUrl =
   | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string };
 
 /** A setting that holds the address of a place for objects. */
-export function storageUrl(options: { readonly env: string; readonly description: string }) {
+export function storageUrl<Default extends string | undefined = undefined>(options: {
+  readonly env: string;
+  readonly default?: Default;
+  readonly description: string;
+}) {
+  const setting = text(options);
   return {
-    ...text(options),
-    read(value: string): string | undefined {
+    ...setting,
+    read(value: string): ReturnType<typeof setting.read> {
       readStorageUrl(value);
-      return value;
+      return setting.read(value);
     },
   };
 }

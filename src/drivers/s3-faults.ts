@@ -72,7 +72,8 @@ export function hintOf({ code, status }: S3Fault): string | null {
   if (WRONG_REGION.includes(code) || status === 301 || status === 307) {
     return 'the bucket is in another region: check AWS_REGION and AWS_ENDPOINT_URL_S3';
   }
-  if (code === 'NoSuchBucket' || status === 404) return 'the bucket does not exist: check STORAGE_URL or BUCKET_NAME';
+  if (code === 'NoSuchBucket' || status === 404)
+    return 'the bucket does not exist: check STORAGE_URL, BUCKET_NAME and BACKUP_URL';
   if (code === 'CredentialsProviderError')
     return 'no access key was found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY';
   if (status === 401 || status === 403) {

@@ -32,6 +32,8 @@ export interface S3Parts {
   remove(key: string): Promise<void>;
   /** Size of the object; `null` when there is none. */
   sizeOf(key: string): Promise<number | null>;
+  /** Size and time of the object, by the store's clock; `null` when there is none. */
+  stat(key: string): Promise<{ readonly bytes: number; readonly modifiedAt: number } | null>;
 }
 
 export interface ListedPart {
@@ -45,14 +47,17 @@ export function s3Parts(bucket: S3Bucket): S3Parts {
   const at = (key: string) => ({ Bucket, Key: bucket.toName(key) });
   const isGone = (fault: S3Fault) => fault.code === 'NoSuchUpload' || isMissing(fault);
 
-  const sizeOf = async (key: string): Promise<number | null> => {
+  const stat: S3Parts['stat'] = async (key) => {
     try {
-      return (await bucket.ask(client.send(new HeadObjectCommand(at(key))), isMissing)).ContentLength ?? 0;
+      const { ContentLength, LastModified } = await bucket.ask(client.send(new HeadObjectCommand(at(key))), isMissing);
+      return { bytes: ContentLength ?? 0, modifiedAt: LastModified?.getTime() ?? bucket.now() };
     } catch (error) {
       if (isMissing(error as S3Fault)) return null;
       throw error;
     }
   };
+
+  const sizeOf = async (key: string) => (await stat(key))?.bytes ?? null;
 
   const abort = async (key: string, UploadId: string): Promise<void> => {
     await bucket
@@ -61,6 +66,7 @@ export function s3Parts(bucket: S3Bucket): S3Parts {
   };
 
   return {
+    stat,
     sizeOf,
     async remove(key) {
       await bucket.ask(client.send(new DeleteObjectCommand(at(key))));
