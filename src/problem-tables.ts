@@ -8,7 +8,7 @@ import {
   storageProblems,
 } from './kernel/problems.ts';
 import { authProblems } from './modules/auth/index.ts';
-import { backupProblems } from './modules/backups/problems.ts';
+import { backupProblems } from './modules/backups/index.ts';
 import { cacheProblems, httpCacheProblems } from './modules/cache/index.ts';
 import { parseProblems } from './modules/parse/index.ts';
 import { proxyProblems } from './modules/proxy/index.ts';

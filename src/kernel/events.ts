@@ -17,6 +17,20 @@ export interface Events {
   /** Its name, its visibility or its content is another. */
   'files/changed': { readonly fileId: string; readonly ownerId: string };
   'files/deleted': { readonly fileId: string; readonly ownerId: string };
+  'backups/progress': BackupEvent;
+  /** Work on a backup is done or has failed. */
+  'backups/finished': BackupEvent;
+}
+
+export interface BackupEvent {
+  readonly backupId: string;
+  /** Whose it is, or who asked for it; null when nobody did. */
+  readonly userId: string | null;
+  readonly scope: 'user' | 'system';
+  readonly operation: 'create' | 'import' | 'verify' | 'restore';
+  readonly status: 'queued' | 'running' | 'done' | 'failed';
+  /** 0 to 1. */
+  readonly progress: number;
 }
 
 export type EventName = keyof Events;

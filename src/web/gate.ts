@@ -165,9 +165,7 @@ export function createGate(options: GateOptions): Gate {
     if (route.access === 'anyone') return;
     if (!caller) throw fault ?? accessProblems.create('required');
     if (route.access === 'signedIn' && caller.kind !== 'user') throw accessProblems.create('user-required');
-    const isPublisher = route.access === 'publisher' && caller.role === 'publisher';
-    if (route.access !== 'signedIn' && caller.role !== 'admin' && !isPublisher)
-      throw accessProblems.create('forbidden');
+    if (!mayCall(caller, route.access)) throw accessProblems.create('forbidden');
   }
 
   function refuseCrossSite(caller: Caller | null, request: Request, { method }: RequestContext): void {
@@ -342,4 +340,10 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
   if (headers.has('content-length')) await response.body?.cancel();
   else headers.set('content-length', String((await response.arrayBuffer()).byteLength));
   return new Response(null, { status: response.status, headers });
+}
+
+/** Whether the role of somebody who is known suffices. */
+function mayCall({ role }: Caller, access: RouteEntry['access']): boolean {
+  if (access === 'publisher') return role !== 'user';
+  return access === 'admin' ? role === 'admin' : role !== 'publisher';
 }

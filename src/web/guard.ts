@@ -8,10 +8,11 @@ import { contextOf } from './context.ts';
  *
  * - `anyone`: no right needed; `caller` may be null.
  * - `signedIn`: a person with an account.
+ * - `identified`: a person with an account, or a server with `SERVER_KEY`.
  * - `admin`: a person with the admin role, or a server with `SERVER_KEY`.
  * - `publisher`: the same, or a program with the key for publishing.
  */
-export type Access = 'anyone' | 'signedIn' | 'admin' | 'publisher';
+export type Access = 'anyone' | 'signedIn' | 'identified' | 'admin' | 'publisher';
 
 /** Keys of a route's OpenAPI `detail` that the gate reads; they are taken out of the published document. */
 export const ACCESS_KEY = 'x-access';
@@ -37,6 +38,10 @@ export const guard = new Elysia({ name: 'bunkhouse/guard' }).macro({
   signedIn: {
     detail: { [ACCESS_KEY]: 'signedIn', security: bearer } as object,
     resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller }),
+  },
+  identified: {
+    detail: { [ACCESS_KEY]: 'identified', security: bearer } as object,
+    resolve: ({ request }) => ({ caller: contextOf(request).caller as UserCaller | ServerCaller }),
   },
   admin: {
     detail: { [ACCESS_KEY]: 'admin', security: bearer } as object,

@@ -23,10 +23,12 @@ export const backups = sqliteTable(
     order: text('order', { mode: 'json' }).$type<BackupOrder>().notNull().default({}),
     /** How often the work was begun; a process that dies leaves it to be begun again. */
     attempts: integer('attempts').notNull().default(0),
-    /** Code of the problem that ended the work. */
-    failure: text('failure'),
+    /** The problem that ended the work, in words for whoever may see the backup. */
+    failure: text('failure', { mode: 'json' }).$type<{ readonly code: string; readonly detail: string }>(),
     /** Whether there is something to restore from, whatever happened to later work. */
     isKept: integer('is_kept', { mode: 'boolean' }).notNull().default(false),
+    /** From an archive that somebody brought along: the ids of its files mean nothing here. */
+    isImported: integer('is_imported', { mode: 'boolean' }).notNull().default(false),
     /** Bytes of the files in it, and of the databases. */
     bytes: integer('bytes'),
     fileCount: integer('file_count'),
@@ -46,10 +48,10 @@ export const backups = sqliteTable(
 export interface BackupOrder {
   /** Of a restore: ids of the files; all when not said. */
   readonly files?: readonly string[];
-  /** Of an import: the file that holds the archive. */
-  readonly archiveFileId?: string;
+  /** Of an import: key of the object that holds the archive. */
+  readonly archive?: string;
   /** Of a verification. */
-  readonly level?: 'quick' | 'full' | 'test-restore';
+  readonly level?: 'quick' | 'share' | 'full' | 'test-restore';
 }
 
 /** What a look at a backup found. */
@@ -77,3 +79,11 @@ export const backupFiles = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.backupId, table.fileId] })],
 );
+
+/**
+ * Backups that nobody wants any more and that the repository may still have. Filled by a trigger in the transaction that drops the row,
+ * so that neither a crash nor the end of an account can leave them behind.
+ */
+export const doomedBackups = sqliteTable('doomed_backups', {
+  backupId: text('backup_id').primaryKey(),
+});

@@ -59,4 +59,40 @@ export const backupProblems = defineProblems('backups', {
     title: 'Encrypted',
     detail: 'The backup is encrypted. Set BACKUP_PASSPHRASE, or give the identity with --identity FILE.',
   },
+  'too-many': {
+    status: 409,
+    title: 'Too many backups',
+    detail: 'You keep as many backups as this server allows. Delete one that you no longer need.',
+  },
+  'in-progress': {
+    status: 409,
+    title: 'Backup in progress',
+    detail: 'This is being worked on. Try again when its status is done or failed.',
+  },
+  'not-kept': {
+    status: 409,
+    title: 'Nothing to restore from',
+    detail: 'This backup was never finished, so there is nothing in it.',
+  },
+  'last-good': {
+    status: 409,
+    title: 'Last good backup',
+    detail: 'This is the newest backup that is known to be good. Make another one before you delete it.',
+  },
+  'no-archive': {
+    status: 422,
+    title: 'No such archive',
+    detail: 'There is no file of this id that you may read. Upload the archive as a file first.',
+  },
+  'unknown-files': {
+    status: 422,
+    title: 'No such files',
+    detail: 'Some of the files are not in this backup. Nothing was restored.',
+  },
+  interrupted: {
+    status: 500,
+    title: 'Interrupted',
+    detail: 'The server was stopped during this work several times. Start it again when it runs well.',
+  },
+  'refused-archive': { status: 422, title: 'Archive refused', detail: 'The archive was not taken.' },
 });

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox';
 import { Elysia, t } from 'elysia';
+import { fromCursor, toCursor } from '../../web/cursor.ts';
 import { guard } from '../../web/guard.ts';
 import { ListQuery, listOf, oneOf, Problem, Timestamp } from '../../web/schemas.ts';
-import { fromCursor, toCursor } from './cursor.ts';
 import type { LinkRecord } from './link-store.ts';
 import type { Links } from './links.ts';
 

@@ -1,4 +1,5 @@
 import { Elysia, t } from 'elysia';
+import { fromCursor, toCursor } from '../../web/cursor.ts';
 import { guard } from '../../web/guard.ts';
 import {
   BINARY,
@@ -11,7 +12,6 @@ import {
   rawBody,
 } from '../../web/schemas.ts';
 import { JsonAnswer } from '../../web/security-headers.ts';
-import { fromCursor, toCursor } from './cursor.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
 import { createGetReadable } from './readable.ts';
 import { receiveForm, receiveRaw } from './receive.ts';

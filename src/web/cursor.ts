@@ -1,5 +1,5 @@
-import { isUuid, toBase64Url } from '../../kernel/ids.ts';
-import { requestProblems } from '../../kernel/problems.ts';
+import { isUuid, toBase64Url } from '../kernel/ids.ts';
+import { requestProblems } from '../kernel/problems.ts';
 
 /** Where a list of things with ids goes on: after the last id, so that new ones do not shift the pages. */
 export function toCursor(id: string): string {
