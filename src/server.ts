@@ -242,7 +242,7 @@ export async function createServer(config: Config): Promise<Server> {
   const httpOperations = createHttpOperations({
     cache: httpCache,
     purge: (order) => cacheStore.purge(order),
-    origins: () => [proxy.origin],
+    origins: () => (isServed(php) ? [proxy.origin, php.origin] : [proxy.origin]),
     publicUrl,
     isHostAllowed: (host) => hostCheck()(host),
     now: clock.now,
@@ -293,6 +293,7 @@ export async function createServer(config: Config): Promise<Server> {
     sessionCookie: SESSION_COOKIE,
     cache: httpCache,
     ruleFor,
+    before: () => gateway.fallbacks ?? [],
     openFile: openStaticFile,
     clock,
     log,

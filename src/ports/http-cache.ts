@@ -32,5 +32,10 @@ export interface HttpCacheRule {
 /** A part of the site that answers through the cache, for those who ask about it instead of asking it: `explain` and warming up. */
 export interface HttpOrigin {
   /** `null` when the path is another's. The request given to `fetchOrigin` needs not have come through the gate. */
-  find(path: string): { readonly rule: HttpCacheRule; readonly fetchOrigin: FetchOrigin } | null;
+  find(path: string): FoundOrigin | null | Promise<FoundOrigin | null>;
+}
+
+export interface FoundOrigin {
+  readonly rule: HttpCacheRule;
+  readonly fetchOrigin: FetchOrigin;
 }

@@ -9,6 +9,7 @@ import { startServer, type TestServer } from '../support/server.ts';
 const SCRIPTS = {
   'accel.php': '<?php header("X-Accel-Expires: 60"); header("Surrogate-Key: news front"); echo uniqid("", true);',
   'shared.php': '<?php header("Cache-Control: public, max-age=60"); echo uniqid("", true);',
+  'warm.php': '<?php header("Cache-Control: public, max-age=60"); echo $_SERVER["HTTP_HOST"], uniqid("", true);',
   'plain.php': '<?php echo uniqid("", true);',
   'cookie.php': '<?php header("Cache-Control: public, max-age=60"); setcookie("a", uniqid()); echo uniqid("", true);',
   'session.php':
@@ -18,12 +19,16 @@ const SCRIPTS = {
     '"header" => isset($_GET["key"]) ? "Surrogate-Key: " . $_GET["key"] : ""]]); echo file_get_contents("http://" . $_SERVER["HTTP_HOST"] . $_GET["path"], false, $c);',
 };
 
+const SERVER_KEY = 'a-server-key-for-the-tests-0123456789';
+
 let site: ScriptFolder;
 let server: TestServer;
 let call: Call;
 beforeAll(async () => {
   site = await createScriptFolder(SCRIPTS);
-  server = await startServer({ env: { PHP_ROOT: site.path, CACHE_RULES: '/php/plain.php=force(60)' } });
+  server = await startServer({
+    env: { PHP_ROOT: site.path, CACHE_RULES: '/php/plain.php=force(60)', SERVER_KEY },
+  });
   call = createClient(server.url);
 });
 afterAll(async () => {
@@ -105,5 +110,51 @@ describe.if(PHP_FPM !== null)('answers of PHP in the HTTP cache', () => {
     const headers = { 'x-fresh': '1' };
     await call('GET', '/php/later.php', { headers });
     expect((await twice('/php/later.php', { headers })).isStored).toBe(true);
+  });
+});
+
+describe.if(PHP_FPM !== null)('whoever runs it', () => {
+  const post = async (path: string, json: object) => (await call('POST', path, { token: SERVER_KEY, json })).json;
+  const explain = (url: string) => post('/api/cache/explain', { url });
+
+  test('hears of a script why its answer is stored, before anybody has asked for it', async () => {
+    expect(await explain('/php/warm.php?x')).toMatchObject({
+      rule: 'php',
+      mode: 'respect',
+      outcome: 'miss',
+      isStorable: true,
+      freshness: { lifetimeSeconds: 60, source: 'max-age' },
+    });
+    expect(await explain('/php/cookie.php?x')).toMatchObject({ rule: 'php', isStorable: false, freshness: null });
+    expect(await explain('/php/plain.php/x')).toMatchObject({ mode: 'force', isStorable: true });
+    expect(await explain('/php/warm.php?x')).toMatchObject({ outcome: 'miss' });
+  });
+
+  test('warms a script up for visitors', async () => {
+    const urls = ['/php/warm.php?w', '/php/cookie.php?w', '/php/nothing.php', '/php/', '/api/auth/me', '/elsewhere'];
+    const { warmed, missed } = await post('/api/cache/warm', { urls });
+    expect([warmed, (missed as string[]).toSorted()]).toEqual([1, urls.slice(1).toSorted()]);
+    expect(await explain('/php/warm.php?w')).toMatchObject({ outcome: 'hit' });
+    const { headers, text } = await call('GET', '/php/warm.php?w');
+    expect(headers.get('cache-status')).toContain('hit');
+    expect(text).toStartWith(new URL(server.url).host);
+  });
+
+  test('hears nothing of PHP about files and other parts of the site, where PHP answers all of it', async () => {
+    const pages = await createScriptFolder({ 'page.html': 'a page' });
+    const whole = await startServer({
+      env: { PHP_ROOT: site.path, PHP_MOUNT: '/', PUBLIC_DIR: pages.path, PHP_SCRIPT: 'shared.php', SERVER_KEY },
+    });
+    try {
+      const ask = createClient(whole.url);
+      const ruleOf = async (url: string) =>
+        (await ask('POST', '/api/cache/explain', { token: SERVER_KEY, json: { url } })).json['rule'];
+      const rules = await Promise.all(['/page.html', '/api/files', '/a/pretty/link', '/shared.php'].map(ruleOf));
+      expect(rules).toEqual([null, null, 'php', 'php']);
+    } finally {
+      await whole.stop();
+      await whole[Symbol.asyncDispose]();
+      await pages[Symbol.asyncDispose]();
+    }
   });
 });

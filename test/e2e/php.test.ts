@@ -12,6 +12,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   'env.php':
     '<?php header("Content-Type: application/json"); echo json_encode($_SERVER, JSON_INVALID_UTF8_SUBSTITUTE);',
   'body.php': '<?php $b = file_get_contents("php://input"); echo strlen($b), " ", md5($b);',
+  'late-body.php':
+    '<?php while (ob_get_level()) ob_end_flush(); echo "early "; flush(); usleep(300000); $b = file_get_contents("php://input"); echo strlen($b), " ", md5($b);',
   'upload.php': '<?php $f = $_FILES["file"]; echo $f["error"], " ", $f["name"], " ", md5_file($f["tmp_name"]);',
   'answer.php': '<?php http_response_code((int) $_GET["status"]); header("X-From: php"); echo "body";',
   'cookies.php': '<?php setcookie("a", "1"); setcookie("b", "2"); header("X-Name: " . "k\u{f6}rper"); echo "x";',
@@ -293,6 +295,14 @@ describe.if(PHP_FPM !== null)('PHP', () => {
         () => 'cut',
       );
       expect([413, 'cut']).toContain(outcome);
+    });
+
+    test.each([300_000, 3_000_000])('of %d bytes may be read after the answer has begun', async (size) => {
+      const body = Buffer.alloc(size, 'abc');
+      const digest = new Bun.CryptoHasher('md5').update(body).digest('hex');
+      const headers = { 'content-type': 'application/octet-stream' };
+      const { status, text } = await call('PUT', '/php/late-body.php', { body, headers });
+      expect([status, text]).toEqual([200, `early ${size} ${digest}`]);
     });
 
     test('that break off run nothing, and hold no child', async () => {

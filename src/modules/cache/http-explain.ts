@@ -1,4 +1,4 @@
-import type { FetchOrigin, HttpCacheRule } from '../../ports/http-cache.ts';
+import type { FetchOrigin, FoundOrigin, HttpCacheRule } from '../../ports/http-cache.ts';
 import type { HttpCacheCore, SeenAnswer } from './http-cache.ts';
 import type { Explanation } from './http-cache-face.ts';
 import { ageOf, type HttpEntry } from './http-entry.ts';
@@ -10,7 +10,7 @@ import { judgeStoring, type StoreVerdict } from './http-storing.ts';
 
 export interface ExplainOptions {
   readonly cache: HttpCacheCore;
-  readonly originOf: (path: string) => { readonly rule: HttpCacheRule; readonly fetchOrigin: FetchOrigin } | null;
+  readonly originOf: (path: string) => Promise<FoundOrigin | null>;
   readonly publicUrl: () => string;
   readonly now: () => number;
 }
@@ -30,7 +30,7 @@ export function createExplain({ cache, originOf, publicUrl, now }: ExplainOption
     const nothing = { url: url?.href ?? given, rule: null, mode: null, key: null, isStorable: false, freshness: null };
     const key = url && cacheKeyOf(url.href, url.protocol === 'https:');
     const seen = key === null ? null : cache.lastSeen(key);
-    const origin = url && originOf(url.pathname);
+    const origin = url && (await originOf(url.pathname));
     const rule = origin?.rule ?? seen?.rule;
     if (key === null || !rule) {
       const reason = url ? 'nothing that is cached has answered at this address' : 'this is no URL';

@@ -22,9 +22,9 @@ const SPACES = ['http'];
 /** What people do to stored answers: ask about them, drop them, have them fetched before they are asked for. */
 export function createHttpOperations(options: HttpOperationsOptions): HttpCacheFace {
   const { cache, purge, publicUrl, isHostAllowed } = options;
-  const originOf = (path: string) => {
+  const originOf = async (path: string) => {
     for (const origin of options.origins()) {
-      const found = origin.find(path);
+      const found = await origin.find(path);
       if (found) return found;
     }
     return null;
@@ -51,7 +51,7 @@ export function createHttpOperations(options: HttpOperationsOptions): HttpCacheF
     async warm(given) {
       const url = URL.parse(given, publicUrl());
       if (!url || !/^https?:$/.test(url.protocol) || !isHostAllowed(url.host)) return false;
-      const origin = originOf(url.pathname);
+      const origin = await originOf(url.pathname);
       if (!origin) return false;
       const key = cacheKeyOf(url.href, url.protocol === 'https:');
       const request = new Request(key, { headers: { accept: '*/*' } });

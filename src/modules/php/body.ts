@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { AppError } from '../../kernel/errors.ts';
 import { requestProblems, serverProblems, storageProblems } from '../../kernel/problems.ts';
 import type { PhpBody } from '../../ports/php-pool.ts';
-import { createSpoolBudget, type SpoolShare } from './spool-budget.ts';
+import { createMemoryBudget, createSpoolBudget, type Share } from './body-budgets.ts';
 
 export interface TakenBody {
   /** `null` when the request has none. */
   readonly body: PhpBody | null;
-  /** MUST be called when the request is over. Idempotent. */
-  release(): Promise<void>;
+  /** MUST be called when nothing of the body is needed any more. Idempotent. */
+  release(): void;
 }
 
 export interface BodyOptions {
@@ -20,12 +20,16 @@ export interface BodyOptions {
   readonly spoolDir: string;
   /** Bytes that are free where they wait; asked once that place is there. */
   readonly freeBytes: () => Promise<number>;
+  /** What all bodies together may take of the memory; what comes beyond it waits on disk, however small it is. */
+  readonly memoryBytes?: number;
   /** A client that sends nothing for so long is given up. */
   readonly stallMs?: number;
 }
 
-/** Up to this a body waits in memory. */
+/** Up to this a body waits in memory, while there is room. */
 const MEMORY_BYTES = 1024 * 1024;
+/** For all bodies: as many of the largest that wait in memory as any pool has children, and more. */
+const ALL_MEMORY_BYTES = 64 * MEMORY_BYTES;
 /** Up to this a body is read in one go, which costs a fraction of streaming it. */
 const SMALL_BYTES = 64 * 1024;
 const STALL_MS = 60_000;
@@ -33,7 +37,7 @@ const STALL_MS = 60_000;
 const RETRY_SECONDS = 10;
 const CHUNK_BYTES = 256 * 1024;
 
-const NONE: TakenBody = { body: null, release: async () => undefined };
+const NONE: TakenBody = { body: null, release: () => undefined };
 
 /**
  * Takes the whole body of a request before a child is asked for: a slow client never holds one, and php-fpm, which knows no chunks,
@@ -43,22 +47,25 @@ export function createBodyTaker({
   maxBytes,
   spoolDir,
   freeBytes,
+  memoryBytes = ALL_MEMORY_BYTES,
   stallMs = STALL_MS,
 }: BodyOptions): (request: Request, isSignedIn: boolean) => TakenBody | Promise<TakenBody> {
   const limit = maxBytes === 0 ? Number.POSITIVE_INFINITY : maxBytes;
   const openShare = createSpoolBudget(freeBytes);
+  const openMemory = createMemoryBudget(memoryBytes);
   let hasFolder = false;
 
   async function spool(request: Request, isSignedIn: boolean): Promise<TakenBody> {
     const kept: Uint8Array[] = [];
+    const memory = openMemory();
     let size = 0;
     let file: Awaited<ReturnType<typeof openNameless>> | null = null;
-    let share: SpoolShare | null = null;
+    let share: Share | null = null;
     try {
       for await (const chunk of chunksOf(request, stallMs)) {
         size += chunk.length;
         if (size > limit) throw tooLarge();
-        if (size <= MEMORY_BYTES) {
+        if (!file && size <= MEMORY_BYTES && memory.take(chunk.length)) {
           kept.push(chunk);
           continue;
         }
@@ -69,6 +76,7 @@ export function createBodyTaker({
           file = await openNameless(spoolDir);
           if (!share.take(size - chunk.length)) throw noRoom();
           for (const earlier of kept.splice(0)) await file.write(earlier);
+          memory.end();
         }
         if (!share.take(chunk.length)) throw noRoom();
         await file.write(chunk);
@@ -76,10 +84,11 @@ export function createBodyTaker({
     } catch (error) {
       await file?.close();
       share?.end();
+      memory.end();
       throw toProblem(error);
     }
     const spooled = file;
-    if (!spooled) return inMemory(Buffer.concat(kept));
+    if (!spooled) return inMemory(Buffer.concat(kept), memory);
     let isReleased = false;
     return {
       body: {
@@ -94,11 +103,11 @@ export function createBodyTaker({
           }
         },
       },
-      async release() {
+      release() {
         if (isReleased) return;
         isReleased = true;
-        await spooled.close();
         share?.end();
+        spooled.close().catch(() => undefined);
       },
     };
   }
@@ -108,22 +117,24 @@ export function createBodyTaker({
     if (declared === null && !request.headers.has('transfer-encoding')) return NONE;
     const size = declared === null ? null : Number(declared);
     if (size !== null && size > limit) throw tooLarge();
-    if (size === 0) return inMemory(new Uint8Array());
-    if (size !== null && size <= SMALL_BYTES) return readWhole(request, size, stallMs);
+    const memory = openMemory();
+    if (size === 0) return inMemory(new Uint8Array(), memory);
+    if (size !== null && size <= SMALL_BYTES && memory.take(size)) return readWhole(request, size, memory, stallMs);
     return spool(request, isSignedIn);
   };
 }
 
-function inMemory(bytes: Uint8Array): TakenBody {
-  return { body: { size: bytes.length, open: () => bytes }, release: async () => undefined };
+function inMemory(bytes: Uint8Array, memory: Share): TakenBody {
+  return { body: { size: bytes.length, open: () => bytes }, release: () => memory.end() };
 }
 
-async function readWhole(request: Request, size: number, stallMs: number): Promise<TakenBody> {
+async function readWhole(request: Request, size: number, memory: Share, stallMs: number): Promise<TakenBody> {
   try {
     const bytes = new Uint8Array(await orStalled(request.arrayBuffer(), stallMs));
     if (bytes.length !== size) throw requestProblems.create('malformed');
-    return inMemory(bytes);
+    return inMemory(bytes, memory);
   } catch (error) {
+    memory.end();
     throw toProblem(error);
   }
 }

@@ -3,15 +3,16 @@ import { isAbsolute, resolve as toAbsolute } from 'node:path';
 import type { HealthCheck } from '../../kernel/checks.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
+import type { HttpCache, HttpCacheRule, HttpOrigin } from '../../ports/http-cache.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PhpObserver, PhpPool } from '../../ports/php-pool.ts';
-import type { Module } from '../../web/module.ts';
+import type { Fallback, Module } from '../../web/module.ts';
 import { type OpenFile, realPathOf } from '../../web/static-file.ts';
 import { createBodyTaker } from './body.ts';
 import { createCached } from './cached.ts';
 import { createEnvironment } from './environment.ts';
 import { createPhpHandler } from './handler.ts';
+import { createPhpOrigin } from './origin.ts';
 import { createPoolMetrics } from './pool-metrics.ts';
 import { createResolver, type PhpMode } from './resolve.ts';
 import { createPhpRules } from './rules.ts';
@@ -44,6 +45,8 @@ export interface PhpOptions {
   readonly cache: HttpCache;
   /** The cache's rule of the settings for a path. */
   readonly ruleFor: (path: string, name: string) => HttpCacheRule;
+  /** Who is asked before PHP where it answers the whole site. */
+  readonly before: () => readonly Fallback[];
   readonly openFile: OpenFile;
   readonly clock: Clock;
   readonly log: Logger;
@@ -51,6 +54,8 @@ export interface PhpOptions {
 }
 
 export interface Php extends Module {
+  /** For those who ask the cache about scripts. */
+  readonly origin: HttpOrigin;
   readonly checks: readonly HealthCheck[];
   /** It answers the whole site, and so comes after the public files. */
   readonly isWholeSite: boolean;
@@ -108,6 +113,13 @@ export function createPhp(options: PhpOptions): Php {
     name: 'php',
     fallbacks: [createPhpHandler({ mount, resolve, runScript, throughCache })],
     isWholeSite: mount === '',
+    origin: createPhpOrigin({
+      mount,
+      resolve,
+      runScript,
+      ruleFor: options.ruleFor,
+      before: () => (mount === '' ? options.before() : []),
+    }),
     checks: [
       {
         name: 'php',

@@ -29,16 +29,25 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
   const { pool, takeBody, toEnvironment, sendFile, log } = options;
 
-  async function runWith(
+  async function run(
     pool: PhpPool,
-    { body }: TakenBody,
+    taking: TakenBody | Promise<TakenBody>,
     request: Request,
     target: ScriptTarget,
     asker: Asker,
   ): Promise<Response> {
-    const idleAgain = () => asker.connection?.cutWhenIdle();
+    const { id, connection } = asker;
+    // Scripts have deadlines of their own, and so has a slow body.
+    connection?.keepOpen();
+    let taken: TakenBody | null = null;
     let isStreaming = false;
+    const end = () => {
+      connection?.cutWhenIdle();
+      taken?.release();
+    };
     try {
+      taken = taking instanceof Promise ? await taking : taking;
+      const { body } = taken;
       const params = toEnvironment({ request, asker, target, bodySize: body?.size ?? null });
       let answer: PhpAnswer;
       try {
@@ -47,42 +56,21 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
           body,
           isSafe: SAFE.has(request.method),
           isGone: () => request.signal.aborted,
-          onErrors: (text, status) => options.onErrors(text, status, { requestId: asker.id, script: nameOf(target) }),
+          onErrors: (text, status) => options.onErrors(text, status, { requestId: id, script: nameOf(target) }),
         });
       } catch (error) {
-        explain(error, asker.id, target);
+        explain(error, id, target);
         throw error;
       }
       if (answer.body instanceof ReadableStream) {
-        // It may be silent for as long as it likes.
+        // It may be silent for as long as it likes, and read its body as late as it likes.
         isStreaming = true;
-        answer = { ...answer, body: tellEnd(answer.body, idleAgain) };
+        answer = { ...answer, body: tellEnd(answer.body, end) };
       }
       const sent = sendFile(request, answer);
       return sent === null ? toResponse(answer, request.method) : await sent;
     } finally {
-      if (!isStreaming) idleAgain();
-    }
-  }
-
-  async function runWithBody(
-    pool: PhpPool,
-    taking: Promise<TakenBody>,
-    request: Request,
-    target: ScriptTarget,
-    asker: Asker,
-  ): Promise<Response> {
-    let taken: TakenBody;
-    try {
-      taken = await taking;
-    } catch (error) {
-      asker.connection?.cutWhenIdle();
-      throw error;
-    }
-    try {
-      return await runWith(pool, taken, request, target, asker);
-    } finally {
-      await taken.release();
+      if (!isStreaming) end();
     }
   }
 
@@ -101,12 +89,7 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
         detail: 'There is no php-fpm on this machine. Install it, or set PHP_FPM.',
       });
     }
-    const taken = takeBody(request, asker.caller !== null);
-    // Scripts have deadlines of their own, and so has a slow body.
-    asker.connection?.keepOpen();
-    return taken instanceof Promise
-      ? runWithBody(pool, taken, request, target, asker)
-      : runWith(pool, taken, request, target, asker);
+    return run(pool, takeBody(request, asker.caller !== null), request, target, asker);
   };
 }
 

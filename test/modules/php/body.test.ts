@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requestProblems, serverProblems } from '../../../src/kernel/problems.ts';
 import { createBodyTaker } from '../../../src/modules/php/body.ts';
+import type { PhpBody } from '../../../src/ports/php-pool.ts';
 import { bytes, failureOf } from '../../contracts/object-store.ts';
 
 const MIB = 1024 * 1024;
@@ -37,7 +38,7 @@ describe('a body', () => {
     const taken = await takerOn(100 * MIB)(sent(size), true);
     expect(taken.body?.size).toBe(size);
     expect((await contentOf(taken)).equals(bytes(size))).toBe(true);
-    await taken.release();
+    taken.release();
   });
 
   test.each([20, 100_000, 2 * MIB])(
@@ -56,11 +57,11 @@ describe('bodies that wait on disk', () => {
     const first = await take(sent(2 * MIB), true);
     const fault = await failureOf(Promise.resolve(take(sent(3 * MIB, { 'transfer-encoding': 'chunked' }), true)));
     expect(serverProblems.is(fault, 'busy') && fault.retryAfterSeconds).toBe(10);
-    await first.release();
-    await first.release();
+    first.release();
+    first.release();
     const next = await take(sent(3 * MIB), true);
     expect(next.body?.size).toBe(3 * MIB);
-    await next.release();
+    next.release();
   });
 
   test('of callers who are not signed in take half of that', async () => {
@@ -71,7 +72,7 @@ describe('bodies that wait on disk', () => {
     const known = await take(sent(2 * MIB), true);
     // What memory holds needs no disk.
     const small = await take(sent(MIB), false);
-    for (const each of [first, known, small]) await each.release();
+    for (const each of [first, known, small]) each.release();
   });
 
   test('that were refused or broke off leave nothing taken', async () => {
@@ -91,6 +92,52 @@ describe('bodies that wait on disk', () => {
     }
     const all = await take(sent(4 * MIB), true);
     expect(all.body?.size).toBe(4 * MIB);
-    await all.release();
+    all.release();
+  });
+});
+
+describe('bodies that wait in memory', () => {
+  const small = 60_000;
+  const take = (memoryBytes: number) =>
+    createBodyTaker({ maxBytes: 0, spoolDir, freeBytes: async () => 100 * MIB, memoryBytes });
+  const isInMemory = ({ body }: { body: PhpBody | null }) => body?.open() instanceof Uint8Array;
+
+  test.each([small, 300_000])(
+    'take no more than they may together: a further one of %d bytes waits on disk',
+    async (size) => {
+      const taker = take(2 * size);
+      const [first, second, third] = [
+        await taker(sent(size), true),
+        await taker(sent(size), true),
+        await taker(sent(size), true),
+      ];
+      expect([first, second, third].map(isInMemory)).toEqual([true, true, false]);
+      expect((await contentOf(third)).equals(bytes(size))).toBe(true);
+      first.release();
+      first.release();
+      const next = await taker(sent(size), true);
+      const last = await taker(sent(size), true);
+      expect([next, last].map(isInMemory)).toEqual([true, false]);
+      for (const each of [second, third, next, last]) each.release();
+    },
+  );
+
+  test('leave nothing taken when they broke off, were too large, or went to disk', async () => {
+    const taker = createBodyTaker({
+      maxBytes: 2 * MIB,
+      spoolDir,
+      freeBytes: async () => 100 * MIB,
+      memoryBytes: MIB,
+      stallMs: 20,
+    });
+    for (const declared of [small, 300_000]) await failureOf(Promise.resolve(taker(stalled(declared), true)));
+    const chunked = { 'transfer-encoding': 'chunked' };
+    expect(requestProblems.is(await failureOf(Promise.resolve(taker(sent(3 * MIB, chunked), true))), 'too-large')).toBe(
+      true,
+    );
+    (await taker(sent(2 * MIB), true)).release();
+    const whole = await taker(sent(MIB), true);
+    expect(isInMemory(whole)).toBe(true);
+    whole.release();
   });
 });

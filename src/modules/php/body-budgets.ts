@@ -1,5 +1,7 @@
-/** What one body takes of the disk. */
-export interface SpoolShare {
+import { createAllowance } from '../../kernel/allowance.ts';
+
+/** What one body takes of the disk, or of the memory. */
+export interface Share {
   /** @returns whether there was so much left. */
   take(bytes: number): boolean;
   /** Gives back all that was taken. Idempotent. */
@@ -22,7 +24,7 @@ export function createSpoolBudget(freeBytes: () => Promise<number>) {
   let usedByStrangers = 0;
 
   /** Begins the share of one body. */
-  return async (isSignedIn: boolean): Promise<SpoolShare> => {
+  return async (isSignedIn: boolean): Promise<Share> => {
     const free = await freeBytes();
     const room = (free + used) * PART_OF_FREE;
     let taken = 0;
@@ -38,6 +40,27 @@ export function createSpoolBudget(freeBytes: () => Promise<number>) {
       end() {
         used -= taken;
         if (!isSignedIn) usedByStrangers -= taken;
+        taken = 0;
+      },
+    };
+  };
+}
+
+/** Memory that all bodies together may take while they come and wait for their scripts. */
+export function createMemoryBudget(maxBytes: number) {
+  const allowance = createAllowance(maxBytes);
+
+  /** Begins the share of one body. */
+  return (): Share => {
+    let taken = 0;
+    return {
+      take(bytes) {
+        if (!allowance.take(bytes)) return false;
+        taken += bytes;
+        return true;
+      },
+      end() {
+        allowance.give(taken);
         taken = 0;
       },
     };
