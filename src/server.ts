@@ -332,6 +332,7 @@ export async function createServer(config: Config): Promise<Server> {
   const gateway = createGateway({
     publicDir: resolve(config.publicDir),
     openFile: openStaticFile,
+    clock,
     memory,
     problems: problemTables,
   });

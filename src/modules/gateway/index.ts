@@ -1,5 +1,6 @@
 import type { ProblemTable } from '../../kernel/errors.ts';
 import type { MemoryTier } from '../../kernel/memory-tier.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Module } from '../../web/module.ts';
 import type { OpenFile } from '../../web/static-file.ts';
 import { createLandingPage } from './landing.ts';
@@ -12,6 +13,7 @@ export interface GatewayOptions {
   /** PUBLIC_DIR. */
   readonly publicDir: string;
   readonly openFile: OpenFile;
+  readonly clock: Clock;
   /** Shared with whoever else keeps in memory what may be asked for again. */
   readonly memory: MemoryTier;
   /** Every problem that any room may answer with. */
@@ -19,11 +21,11 @@ export interface GatewayOptions {
 }
 
 /** Problem documentation, set-up page, and the files of PUBLIC_DIR for paths that are no routes. */
-export function createGateway({ publicDir, openFile, memory, problems }: GatewayOptions): Module {
+export function createGateway({ publicDir, openFile, clock, memory, problems }: GatewayOptions): Module {
   return {
     name: 'gateway',
     routes: gatewayRoutes({ setupPage: createSetupPage(), problemPages: createProblemPages(problems) }),
-    fallbacks: [createStaticFiles({ root: publicDir, openFile, memory })],
+    fallbacks: [createStaticFiles({ root: publicDir, openFile, clock, memory })],
   };
 }
 

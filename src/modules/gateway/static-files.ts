@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { LruMap } from '../../kernel/lru.ts';
 import type { MemoryTier } from '../../kernel/memory-tier.ts';
 import { createTurns } from '../../kernel/turns.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { contextOf } from '../../web/context.ts';
 import type { Fallback } from '../../web/module.ts';
 import { isBelow, type OpenedFile, type OpenFile, realPathOf } from '../../web/static-file.ts';
@@ -17,6 +18,7 @@ export interface StaticFilesOptions {
   /** PUBLIC_DIR, absolute or relative to the working directory. It may be missing, and may appear later. */
   readonly root: string;
   readonly openFile: OpenFile;
+  readonly clock: Clock;
   /** Where hot files and compressed ones are held. */
   readonly memory: MemoryTier;
 }
@@ -53,7 +55,10 @@ const SIBLINGS: readonly (readonly [Coding, string])[] = [
 ];
 const MAX_KNOWN = 4096;
 const NEVER = -1;
-/** After so long everything about a file is looked at anew: compressed files beside it come and go without a trace on it. */
+/**
+ * After so long everything about a file is looked at anew: compressed files beside it come and go without a trace on it. For as long
+ * again the file is answered meanwhile.
+ */
 const RECHECK_MS = 5_000;
 /** A compressed file that is older than its original by more than copying takes is one of an older original. */
 const SIBLING_LAG_MS = 2_000;
@@ -64,7 +69,7 @@ const SIBLING_LAG_MS = 2_000;
  * is the same one, unchanged; that is looked at for each request, but once for all that one
  * turn of the event loop answers.
  */
-export function createStaticFiles({ root, openFile, memory }: StaticFilesOptions) {
+export function createStaticFiles({ root, openFile, clock, memory }: StaticFilesOptions) {
   const openPlace = createStaticMemory(memory);
   const compress = createCompress();
   const turnOf = createTurns();
@@ -101,25 +106,47 @@ export function createStaticFiles({ root, openFile, memory }: StaticFilesOptions
     return found;
   };
 
+  const forget = (path: string) => {
+    known.get(path)?.asset.forget();
+    known.delete(path);
+  };
+
   /** The file as it is known, while it is still that file. */
   const recall = (path: string): StaticAsset | null => {
     const entry = known.get(path);
     if (!entry) return null;
     const turn = turnOf();
     if (entry.seenIn === turn) return entry.asset;
-    if (performance.now() - entry.checkedAt < RECHECK_MS && isSame(entry.stats, statOf(entry.location))) {
-      entry.seenIn = turn;
-      return entry.asset;
+    if (!isSame(entry.stats, statOf(entry.location))) {
+      forget(path);
+      return null;
     }
-    entry.asset.forget();
-    known.delete(path);
-    return null;
+    const age = clock.now() - entry.checkedAt;
+    if (age > RECHECK_MS) {
+      if (age > 2 * RECHECK_MS) return null;
+      // Behind the answer: what is hot need not wait for it.
+      look(path).catch(() => forget(path));
+    }
+    entry.seenIn = turn;
+    return entry.asset;
   };
 
-  const look = async (request: Request, path: string): Promise<Response | null> => {
+  const looks = new Map<string, Promise<StaticAsset | 'directory' | null>>();
+  /** Looks at everything about a path, once for all who want to know meanwhile. */
+  const look = (path: string): Promise<StaticAsset | 'directory' | null> => {
+    const underway = looks.get(path);
+    if (underway) return underway;
+    const looking = examine(path).finally(() => looks.delete(path));
+    looks.set(path, looking);
+    return looking;
+  };
+
+  const examine = async (path: string): Promise<StaticAsset | 'directory' | null> => {
     const target = await find(path);
-    if (!target) return null;
-    if (target.kind === 'directory') return redirectToDirectory(request, path);
+    if (target?.kind !== 'file') {
+      forget(path);
+      return target ? 'directory' : null;
+    }
     const { location, file } = target;
     const stats = statOf(location);
     const siblings = await findSiblings(location, file);
@@ -132,10 +159,21 @@ export function createStaticFiles({ root, openFile, memory }: StaticFilesOptions
     if (!sameBefore) before?.asset.forget();
     // Remembered only when nothing changed while it was looked at.
     if (stats && stats.size === file.size && stats.mtimeMs === file.mtimeMs) {
-      const now = performance.now();
-      known.set(path, { location, stats, siblings: stampsOf(siblings), checkedAt: now, seenIn: NEVER, asset });
+      const checkedAt = clock.now();
+      known.set(path, { location, stats, siblings: stampsOf(siblings), checkedAt, seenIn: NEVER, asset });
     } else known.delete(path);
-    return asset.respond(request);
+    return asset;
+  };
+
+  const answer = async (request: Request, path: string): Promise<Response | null> => {
+    if (looks.has(path)) {
+      await look(path).catch(() => null);
+      // What others had looked up may have changed by now.
+      const seen = recall(path);
+      if (seen) return seen.respond(request);
+    }
+    const found = await look(path);
+    return found === 'directory' ? redirectToDirectory(request, path) : (found?.respond(request) ?? null);
   };
 
   return {
@@ -143,7 +181,7 @@ export function createStaticFiles({ root, openFile, memory }: StaticFilesOptions
     handle(request: Request) {
       if (request.method !== 'GET' && request.method !== 'HEAD') return null;
       const { path } = contextOf(request);
-      return recall(path)?.respond(request) ?? look(request, path);
+      return recall(path)?.respond(request) ?? answer(request, path);
     },
     has: async (path: string) => (await find(path)) !== null,
   } satisfies Fallback;

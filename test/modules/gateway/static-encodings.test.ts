@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
 import { openStaticFile } from '../../../src/drivers/static-files.ts';
 import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { type Coding, isCompressible, preferredCodings } from '../../../src/modules/gateway/static-encodings.ts';
 import { createStaticFiles } from '../../../src/modules/gateway/static-files.ts';
 import { createStaticMemory } from '../../../src/modules/gateway/static-memory.ts';
+import { systemClock } from '../../../src/ports/clock.ts';
+import { eventually } from '../../support/eventually.ts';
+import { fakeClock } from '../../support/fakes.ts';
+import { temporaryFolder } from '../cache/support.ts';
 import { requestFor } from './request.ts';
 
 describe('which encoding a client gets (RFC 9110 §12.5.3)', () => {
@@ -62,7 +66,12 @@ describe('public files', () => {
     folder = await mkdtemp(join(tmpdir(), 'bunkhouse-encodings-'));
     root = join(folder, 'public');
     await mkdir(root);
-    files = createStaticFiles({ root, openFile: openStaticFile, memory: new MemoryTier(8 * 2 ** 20) });
+    files = createStaticFiles({
+      root,
+      openFile: openStaticFile,
+      clock: systemClock,
+      memory: new MemoryTier(8 * 2 ** 20),
+    });
     await writeFile(join(root, 'site.css'), text);
     await writeFile(join(root, 'tiny.css'), 'a{}');
     await writeFile(join(root, 'noise.txt'), crypto.getRandomValues(new Uint8Array(8192)));
@@ -174,6 +183,45 @@ describe('public files', () => {
     expect(await handle('/changing.css')).toBeNull();
     await rm(path);
     expect(await handle('/changing.css')).toBeNull();
+  });
+});
+
+describe('a file that stays the same', () => {
+  test('is looked at anew after a while, by one for all and behind its answers, and keeps what was made of it', async () => {
+    await using folder = await temporaryFolder();
+    const clock = fakeClock();
+    const opened: string[] = [];
+    const files = createStaticFiles({
+      root: folder.path,
+      clock,
+      memory: new MemoryTier(2 ** 20),
+      openFile(path) {
+        opened.push(basename(path));
+        return openStaticFile(path);
+      },
+    });
+    const path = join(folder.path, 'hot.css');
+    await writeFile(path, 'a'.repeat(5000));
+    const asked = async () => {
+      await nextTurn();
+      const response = await files.handle(requestFor('/hot.css', { headers: { 'accept-encoding': 'gzip' } }));
+      return response?.headers.get('etag');
+    };
+    const [tag] = await Promise.all([asked(), asked(), asked()]);
+    expect(opened).toEqual(['hot.css']);
+    expect(await asked()).toBe(tag);
+
+    // What is made of it may be told from what lies beside it by its tag.
+    await writeFile(`${path}.gz`, gzipSync('a'.repeat(5000)));
+    expect(await asked()).toBe(tag);
+    clock.turn(6_000);
+    expect(await asked()).toBe(tag);
+    await eventually(async () => (await asked()) !== tag);
+    const beside = await asked();
+    clock.turn(3_600_000);
+    await rm(`${path}.gz`);
+    expect(await asked()).toBe(tag);
+    expect(beside).not.toBe(tag);
   });
 });
 

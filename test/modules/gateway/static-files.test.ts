@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openStaticFile } from '../../../src/drivers/static-files.ts';
 import { MemoryTier } from '../../../src/kernel/memory-tier.ts';
 import { createStaticFiles } from '../../../src/modules/gateway/static-files.ts';
+import { systemClock } from '../../../src/ports/clock.ts';
 import { requestFor } from './request.ts';
 
 let folder: string;
@@ -36,7 +37,12 @@ beforeAll(async () => {
   await symlink('/dev/zero', join(root, 'zero'));
   await symlink(root, join(folder, 'current'));
   Bun.spawnSync(['mkfifo', join(root, 'pipe')]);
-  files = createStaticFiles({ root, openFile: openStaticFile, memory: new MemoryTier(8 * 2 ** 20) });
+  files = createStaticFiles({
+    root,
+    openFile: openStaticFile,
+    clock: systemClock,
+    memory: new MemoryTier(8 * 2 ** 20),
+  });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -153,6 +159,7 @@ describe('nothing else is served', () => {
     const none = createStaticFiles({
       root: join(folder, 'nowhere'),
       openFile: openStaticFile,
+      clock: systemClock,
       memory: new MemoryTier(8 * 2 ** 20),
     });
     expect(await none.handle(requestFor('/hello.txt'))).toBeNull();
@@ -162,6 +169,7 @@ describe('nothing else is served', () => {
     const linked = createStaticFiles({
       root: join(folder, 'current'),
       openFile: openStaticFile,
+      clock: systemClock,
       memory: new MemoryTier(8 * 2 ** 20),
     });
     expect((await linked.handle(requestFor('/hello.txt')))?.status).toBe(200);
