@@ -13,6 +13,8 @@ export function locations(config: Config) {
     dataDir,
     /** Copies of databases from before a migration. */
     snapshotDir: join(dataDir, 'snapshots'),
+    /** Where a backup copies databases to on the way. */
+    backupWorkDir: join(dataDir, 'backups-work'),
   };
 }
 

@@ -32,6 +32,7 @@ import { createLifecycle } from './kernel/lifecycle.ts';
 import { MemoryTier } from './kernel/memory-tier.ts';
 import { createMetrics } from './kernel/metrics.ts';
 import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
+import { isBackupUnderWay } from './modules/backups/creation-lease.ts';
 import { applyPendingRestore, reportSwap } from './modules/backups/pending-restore.ts';
 import {
   createCache,
@@ -184,6 +185,7 @@ export async function createServer(config: Config): Promise<Server> {
     redirectsDownloads: config.s3Redirect === 'on',
     linkKey: keys('file-link'),
     publicUrl,
+    keepsDeleted: (tx) => isBackupUnderWay(tx, clock),
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });

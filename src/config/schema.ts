@@ -323,6 +323,11 @@ export const SETTINGS = {
     description:
       'Encrypts backups to this public key of age (`age1…`), so that this server cannot read them itself. Not beside BACKUP_PASSPHRASE.',
   }),
+  backupMaxRate: size({
+    env: 'BACKUP_MAX_RATE',
+    default: '0',
+    description: 'Bytes of files that a backup reads in a second; 0 for as many as the disk gives.',
+  }),
   pluginsDir: path({ env: 'PLUGINS_DIR', default: './plugins', isPlanned: true, description: 'Folder of plugins.' }),
   plugins: list({ env: 'PLUGINS', isPlanned: true, description: 'Plugins from npm, by package name.' }),
   callDir: path({ env: 'CALL_DIR', default: './call', isPlanned: true, description: 'Folder of call handlers.' }),

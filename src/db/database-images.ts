@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { databaseProblems } from '../kernel/problems.ts';
 import type { AccountRow, DatabaseImages, FileRow, ImageReport } from '../ports/database-images.ts';
 import { type ImageFile, requireRoom } from './image-file.ts';
@@ -29,6 +29,11 @@ export function databaseImages(locations: readonly DatabaseLocation[]): Database
 
   return {
     names: locations.filter(({ kind }) => kind === 'file').map(({ name }) => name),
+    withoutImage: locations.filter(({ kind }) => kind === 'memory').map(({ name }) => name),
+    async sizes() {
+      const files = locations.filter((location) => location.kind === 'file');
+      return Promise.all(files.map(async ({ name, path }) => ({ name, bytes: (await stat(path)).size })));
+    },
     async take(name, path, signal) {
       const source = fileOf(name);
       await requireRoom(source.path, path);
@@ -39,8 +44,16 @@ export function databaseImages(locations: readonly DatabaseLocation[]): Database
         throw error;
       }
     },
-    inspect: async (path, name) => (await runImageTask({ inspect: imageOf(path, name) })) as ImageReport,
+    inspect: async (path, name, signal) =>
+      (await runImageTask({ inspect: imageOf(path, name) }, signal)) as ImageReport,
     files: (path, ownerId) => readFiles(imageOf(path), ownerId),
+    async fileTotals(path) {
+      const sql = 'SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM files';
+      const [totals] = await Array.fromAsync(
+        readRows<{ count: number; bytes: number }>(imageOf(path), { table: 'files', sql, args: [] }),
+      );
+      return totals ?? { count: 0, bytes: 0 };
+    },
     liveFiles: (ownerId) => readFiles(fileOf('main'), ownerId),
     account: (path, idOrEmail) => readAccount(imageOf(path), idOrEmail),
     liveAccount: (idOrEmail) => readAccount(fileOf('main'), idOrEmail),

@@ -1,7 +1,11 @@
 /** Whole copies of databases as files: how they are made, and what is read from them. */
 export interface DatabaseImages {
-  /** The databases an image can be taken of, `main` first. One in memory has none. */
+  /** The databases an image can be taken of, `main` first. */
   readonly names: readonly string[];
+  /** Those in memory, which have none. */
+  readonly withoutImage: readonly string[];
+  /** About how large an image of each would be, in bytes, in the order of {@link names}; 0 where it cannot be told. */
+  sizes(): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
   /**
    * Writes a consistent copy of a live database to a file that does not exist yet; nobody who writes to the database waits. The
    * copy is a SQLite file as any tool opens it, except that one of an encrypted database is encrypted with the same key. When it
@@ -13,9 +17,11 @@ export interface DatabaseImages {
    * Checks a whole image, read-only.
    * @param name the database it is of, which decides how it is opened.
    */
-  inspect(path: string, name?: string): Promise<ImageReport>;
+  inspect(path: string, name?: string, signal?: AbortSignal): Promise<ImageReport>;
   /** Files that an image of the main database names, ordered by hash and id; those of one owner if wanted. Memory stays bounded. */
   files(path: string, ownerId?: string): AsyncIterable<FileRow>;
+  /** How many files an image of the main database names, and how many bytes they have together. */
+  fileTotals(path: string): Promise<{ readonly count: number; readonly bytes: number }>;
   /** As {@link files} of the live main database, at one point in time. */
   liveFiles(ownerId: string): AsyncIterable<FileRow>;
   /** An account in an image of the main database, by id or address; `null` when there is none. */

@@ -39,6 +39,16 @@ export const backupProblems = defineProblems('backups', {
     title: 'Backup storage unreachable',
     detail: 'The place of the backups cannot be reached or written to right now.',
   },
+  'damaged-database': {
+    status: 500,
+    title: 'Database damaged',
+    detail: 'A database is damaged, so no backup of it was made. Restore the newest good one.',
+  },
+  'in-memory': {
+    status: 409,
+    title: 'Nothing to back up',
+    detail: 'The main database is in memory and ends with the server, so no backup can be made of it.',
+  },
   'newer-format': {
     status: 409,
     title: 'Newer format',

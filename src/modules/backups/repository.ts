@@ -7,7 +7,7 @@ import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
 import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
 import { type Manifest, type ObjectEntry, readManifestText, toManifestKey, toManifestText } from './manifest.ts';
-import { type ObjectName, toKey, toStem } from './object-names.ts';
+import { fromKey, type ObjectName, toKey, toStem } from './object-names.ts';
 import { backupProblems } from './problems.ts';
 import {
   type Holder,
@@ -74,6 +74,8 @@ export interface Repository {
    * name. `null` when there is none, it is damaged, or cannot be decrypted here.
    */
   findObject(name: ObjectName): Promise<ObjectEntry | null>;
+  /** Hashes of the contents that are stored and begin with these two digits, whoever refers to them. */
+  storedBlobs(shard: string): Promise<ReadonlySet<string>>;
   /** The plain content, verified while it is read: its last chunk comes only when all is right. @throws backups/damaged */
   openObject(entry: ObjectEntry): AsyncIterable<Uint8Array>;
   /** Reads an object and compares the stored bytes with the entry, which needs no key. @throws backups/damaged */
@@ -200,6 +202,14 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
         if (encoded?.sha256 === name.sha256) return { key, ...encoded };
       }
       return null;
+    },
+    async storedBlobs(shard) {
+      const hashes = new Set<string>();
+      for await (const { key } of store.list(`blobs/${shard}/`)) {
+        const name = fromKey(key);
+        if (name) hashes.add(name.sha256);
+      }
+      return hashes;
     },
     openObject: (entry) => decode(entry, open(entry)),
     verifyStored,

@@ -75,7 +75,7 @@ export function createDirectSweep(options: DirectSweepOptions): DirectSweep {
     const named = missing.length > 0 ? await database.write((tx) => directRecords.named(tx, missing)) : known;
     for (const id of missing) {
       const objectKey = keys.get(id) as string;
-      if (!named.has(id) && !(await fileStore.isNamed(database, objectKey))) await discard(objectKey);
+      if (!named.has(id) && !(await fileStore.isNamedOrDoomed(database, objectKey))) await discard(objectKey);
     }
   };
 

@@ -3,7 +3,7 @@ import type { EventBus } from '../../kernel/events.ts';
 import { createHook } from '../../kernel/hooks.ts';
 import { isUuid } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Database } from '../../ports/database.ts';
+import type { Database, Queries } from '../../ports/database.ts';
 import type { Images } from '../../ports/images.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
@@ -44,6 +44,8 @@ export interface UploadsOptions {
   readonly linkKey: Uint8Array;
   /** Where clients reach this server, without a slash at the end. */
   readonly publicUrl: () => string;
+  /** Whether objects of deleted files must stay for now, as while a backup is taken. */
+  readonly keepsDeleted: (tx: Queries) => Promise<boolean>;
 }
 
 /** Resumable uploads. */
@@ -74,7 +76,7 @@ export function createUploads(given: UploadsOptions) {
     await resumable.sweep(stopping.signal);
     await direct.sweep(stopping.signal);
   };
-  const reaper = createReaper({ database, store, log, sweep });
+  const reaper = createReaper({ database, store, log, sweep, isHeldBack: options.keepsDeleted });
   const admission: AdmissionHook = createHook();
   const service = createUploadService({ ...options, admission, onDoomed: reaper.wake });
   const thumbhashes = createThumbhashes({ database, variants: service.variants, log });

@@ -1,4 +1,4 @@
-import type { Database } from '../../ports/database.ts';
+import type { Database, Queries } from '../../ports/database.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import { fileStore } from './store.ts';
@@ -31,9 +31,11 @@ export interface ReaperOptions {
   readonly log: Logger;
   /** Further leftovers in the database, deleted now and then. */
   readonly sweep: () => Promise<void>;
+  /** Whether somebody, on whichever machine, still needs objects that were doomed just now. */
+  readonly isHeldBack: (tx: Queries) => Promise<boolean>;
 }
 
-export function createReaper({ database, store, log, sweep }: ReaperOptions): Reaper {
+export function createReaper({ database, store, log, sweep, isHeldBack }: ReaperOptions): Reaper {
   let running: Promise<void> | null = null;
   let sweeping: Promise<void> | null = null;
   let isWanted = false;
@@ -71,8 +73,9 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
       for (;;) {
         const keys = await fileStore.doomed(database.read, BATCH, after);
         if (keys.length === 0 || isStopped) break;
-        // A read sees a change before it is on the disk. Bytes go only after it is: this write is acknowledged later.
-        await database.write(async () => undefined);
+        // A read sees a change before it is on the disk. Bytes go only after it is: this write is acknowledged later. Who begins to
+        // hold objects back after it does not mean these.
+        if (await database.write(isHeldBack)) break;
         await reapBatch(keys);
         after = keys.at(-1) as string;
       }
@@ -96,7 +99,7 @@ export function createReaper({ database, store, log, sweep }: ReaperOptions): Re
     try {
       for await (const key of store.unsettled()) {
         if (isStopped) break;
-        const isKept = await fileStore.isNamed(database, key);
+        const isKept = await fileStore.isNamedOrDoomed(database, key);
         await (isKept ? store.settle(key) : store.delete(key));
         log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
       }

@@ -93,6 +93,18 @@ export const fileStore = {
     return database.write((tx) => fileStore.hasObject(tx, objectKey));
   },
 
+  /**
+   * As {@link isNamed}, or doomed: then it is the reaper's to delete, which knows who still needs it. To be asked before an object is
+   * deleted that may have been a file's.
+   */
+  async isNamedOrDoomed(database: Pick<Database, 'read' | 'write'>, objectKey: string): Promise<boolean> {
+    if (await fileStore.hasObject(database.read, objectKey)) return true;
+    return database.write(async (tx) => {
+      if (await fileStore.hasObject(tx, objectKey)) return true;
+      return (await tx.select().from(doomedObjects).where(eq(doomedObjects.objectKey, objectKey)).get()) !== undefined;
+    });
+  },
+
   /** Objects to be deleted, by key, from above the key `after`. */
   async doomed(queries: Queries, limit: number, after: string): Promise<string[]> {
     const rows = await queries

@@ -61,7 +61,7 @@ export function createUploadSweep({ database, resumable, clock, log, quota }: Up
       const record = records.get(handle);
       if (record && record.fileId === null) continue;
       // The record of a file's upload may be gone before its handle was settled.
-      await end(handle, record !== undefined || (await fileStore.isNamed(database, key)));
+      await end(handle, record !== undefined || (await fileStore.isNamedOrDoomed(database, key)));
     }
   };
 

@@ -1,11 +1,18 @@
 import { describe, expect, test } from 'bun:test';
+import { databaseLeases } from '../../../src/db/leases.ts';
 import { doomedObjects } from '../../../src/db/schema/uploads.ts';
+import { isBackupUnderWay } from '../../../src/modules/backups/creation-lease.ts';
 import { createReaper } from '../../../src/modules/uploads/reaper.ts';
+import { systemClock } from '../../../src/ports/clock.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { from } from '../../contracts/object-store.ts';
 import { eventually } from '../../support/eventually.ts';
+import { fakeClock } from '../../support/fakes.ts';
 import { halves } from '../../support/pictures.ts';
 import { openUploads } from './support.ts';
+
+type Uploads = Awaited<ReturnType<typeof openUploads>>;
+const isHeldBack = async () => false;
 
 describe('the reaper', () => {
   test('deletes the bytes of a user who was deleted', async () => {
@@ -26,7 +33,7 @@ describe('the reaper', () => {
     await uploads.database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
     await uploads.store.put('files/old/7', from([Buffer.from('x')]));
     const { database, store, log } = uploads;
-    const reaper = createReaper({ database, store, log, sweep: async () => undefined });
+    const reaper = createReaper({ database, store, log, sweep: async () => undefined, isHeldBack });
     await reaper.recover();
     await eventually(async () => (await database.read.select().from(doomedObjects)).length === 0);
     expect(await uploads.filesOnDisk()).toEqual([]);
@@ -40,7 +47,7 @@ describe('the reaper', () => {
       ...uploads.store,
       delete: (key) => (key.endsWith('/2') ? Promise.reject(new Error('in use')) : uploads.store.delete(key)),
     };
-    const reaper = createReaper({ database, store, log, sweep: async () => undefined });
+    const reaper = createReaper({ database, store, log, sweep: async () => undefined, isHeldBack });
     const doom = (...keys: string[]) =>
       database.write((tx) => tx.insert(doomedObjects).values(keys.map((objectKey) => ({ objectKey }))));
     await doom('files/x/1', 'files/x/2', 'files/x/3');
@@ -70,7 +77,13 @@ describe('the reaper', () => {
       settle: async (key) => void settled.push(key),
       delete: async (key) => void deleted.push(key),
     };
-    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
+    const reaper = createReaper({
+      database: uploads.database,
+      store,
+      log: uploads.log,
+      sweep: async () => undefined,
+      isHeldBack,
+    });
     await reaper.recover();
     await reaper.stop();
     expect(withRow[0]).toContain(id);
@@ -89,7 +102,7 @@ describe('the reaper', () => {
       },
     };
     const database = { ...uploads.database, read: stale.database.read };
-    const reaper = createReaper({ database, store, log: uploads.log, sweep: async () => undefined });
+    const reaper = createReaper({ database, store, log: uploads.log, sweep: async () => undefined, isHeldBack });
     await reaper.recover();
     await reaper.stop();
     expect(keys).toHaveLength(1);
@@ -108,7 +121,13 @@ describe('the reaper', () => {
         yield* keys;
       },
     };
-    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
+    const reaper = createReaper({
+      database: uploads.database,
+      store,
+      log: uploads.log,
+      sweep: async () => undefined,
+      isHeldBack,
+    });
     await reaper.recover();
     await reaper.stop();
     expect(await Array.fromAsync(uploads.store.list('variants/'))).toEqual(keys);
@@ -123,9 +142,75 @@ describe('the reaper', () => {
         throw new Error('out of reach');
       },
     };
-    const reaper = createReaper({ database: uploads.database, store, log: uploads.log, sweep: async () => undefined });
+    const reaper = createReaper({
+      database: uploads.database,
+      store,
+      log: uploads.log,
+      sweep: async () => undefined,
+      isHeldBack,
+    });
     await reaper.recover();
     await reaper.stop();
     expect(uploads.log.lines.some(({ level }) => level === 'error')).toBe(true);
+  });
+});
+
+describe('while a backup is taken', () => {
+  const doomedKeys = async ({ database }: Uploads) => (await database.read.select().from(doomedObjects)).length;
+
+  test('the reaper deletes nothing, and goes on when it is done', async () => {
+    await using uploads = await openUploads();
+    const { database, store, log } = uploads;
+    const lease = await databaseLeases(database, systemClock).acquire('backups/create', 60_000);
+    const { id } = await uploads.upload('alice', 'a', 'x');
+    await uploads.request('alice', 'DELETE', `/api/files/${id}`);
+    const asked = Promise.withResolvers<void>();
+    const reaper = createReaper({
+      database,
+      store,
+      log,
+      sweep: async () => undefined,
+      isHeldBack: (tx) => isBackupUnderWay(tx, systemClock).finally(asked.resolve),
+    });
+    reaper.wake();
+    await asked.promise;
+    await reaper.stop();
+    expect([await doomedKeys(uploads), (await uploads.filesOnDisk()).length]).toEqual([1, 1]);
+
+    await lease?.release(true);
+    const later = createReaper({ database, store, log, sweep: async () => undefined, isHeldBack });
+    later.wake();
+    await eventually(async () => (await doomedKeys(uploads)) === 0);
+    expect(await uploads.filesOnDisk()).toEqual([]);
+    await later.stop();
+  });
+
+  test('a lease that its holder let run out counts no more', async () => {
+    await using uploads = await openUploads();
+    const { database } = uploads;
+    const clock = fakeClock();
+    await databaseLeases(database, clock).acquire('backups/create', 60_000);
+    expect(await isBackupUnderWay(database.read, clock)).toBe(true);
+    clock.turn(60_001);
+    expect(await isBackupUnderWay(database.read, clock)).toBe(false);
+  });
+
+  test('an unsettled object whose row is gone stays as well', async () => {
+    await using uploads = await openUploads();
+    const { database, log } = uploads;
+    const { id } = await uploads.upload('alice', 'a', 'x');
+    const keys = await Array.fromAsync(uploads.store.list('files/'));
+    await databaseLeases(database, systemClock).acquire('backups/create', 60_000);
+    await uploads.request('alice', 'DELETE', `/api/files/${id}`);
+    const store: ObjectStore = {
+      ...uploads.store,
+      async *unsettled() {
+        yield* keys;
+      },
+    };
+    const reaper = createReaper({ database, store, log, sweep: async () => undefined, isHeldBack: async () => true });
+    await reaper.recover();
+    await reaper.stop();
+    expect(await Array.fromAsync(uploads.store.list('files/'))).toEqual(keys);
   });
 });

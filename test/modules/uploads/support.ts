@@ -14,6 +14,7 @@ import type { Role } from '../../../src/kernel/caller.ts';
 import { createEvents, type Events } from '../../../src/kernel/events.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { accessProblems } from '../../../src/kernel/problems.ts';
+import { isBackupUnderWay } from '../../../src/modules/backups/creation-lease.ts';
 import { createUploads, type TusOptions } from '../../../src/modules/uploads/index.ts';
 import { type Clock, systemClock } from '../../../src/ports/clock.ts';
 import type { Database } from '../../../src/ports/database.ts';
@@ -106,6 +107,7 @@ export async function openUploads(options: UploadsOptions = {}) {
       redirectsDownloads: options.redirectsDownloads ?? false,
       linkKey: options.linkKey ?? new Uint8Array(32),
       publicUrl: () => server.url,
+      keepsDeleted: (tx) => isBackupUnderWay(tx, options.clock ?? systemClock),
     });
     const gate = createGate({
       app: createApp(module.routes, (error) => faults.push(error)),

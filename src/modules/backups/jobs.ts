@@ -1,0 +1,68 @@
+import type { Manifest } from './manifest.ts';
+
+/**
+ * Work on backups as plain data, so that it can be done in a process of its own: every kind, its order and what comes of it.
+ * {@link runBackupJob} of `src/backup-jobs.ts` runs them, the engine of `src/backup-engine.ts` does the work.
+ */
+export interface BackupJobs {
+  create: { readonly order: CreateJob; readonly result: CreateResult };
+}
+
+export type BackupJobKind = keyof BackupJobs;
+export type BackupJob<Kind extends BackupJobKind = BackupJobKind> = BackupJobs[Kind]['order'];
+export type BackupJobResult<Kind extends BackupJobKind = BackupJobKind> = BackupJobs[Kind]['result'];
+
+/** Takes a backup. */
+export interface CreateJob {
+  readonly kind: 'create';
+  /** A UUIDv7; becomes the backup's. */
+  readonly id: string;
+  readonly scope: 'system' | 'user';
+  /** Of scope `user`: whose files. Of scope `system`: who asked, if anybody. */
+  readonly userId: string | null;
+  readonly note: string;
+}
+
+/** How far a job is. */
+export interface JobProgress {
+  /** What it does now, as one word of the job's own. */
+  readonly phase: string;
+  /** Bytes of the phase. */
+  readonly done: number;
+  readonly total: number;
+  /** Of the whole job, 0 to 1. Never goes back. */
+  readonly fraction: number;
+}
+
+/** What a job is told besides its order. */
+export interface JobOptions {
+  /** At most four times a second. */
+  readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a backup came to hold. */
+export interface CreateResult {
+  readonly id: string;
+  /** Plain bytes of the databases and of all contents. */
+  readonly bytes: number;
+  /** Files, several of which may have the same content. */
+  readonly fileCount: number;
+  /** Contents that were stored by this run, and their plain bytes; all others were in the repository. */
+  readonly storedBlobs: number;
+  readonly storedBytes: number;
+  /** Files whose content in the object store was missing or wrong before the backup was taken. */
+  readonly damaged: Manifest['damaged'];
+  /** Databases that have no image: those in memory. */
+  readonly skippedDatabases: readonly string[];
+  readonly tookMs: number;
+  /** Of scope `user`: what is in it. */
+  readonly files: readonly BackedUpFile[];
+}
+
+export interface BackedUpFile {
+  readonly fileId: string;
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+}

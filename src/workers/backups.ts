@@ -1,0 +1,14 @@
+/** A process that does one job on backups and ends. */
+import { openBackupEngine } from '../backup-engine.ts';
+import type { BackupOrder } from '../backup-jobs.ts';
+import { silentLog } from '../cli/silent-log.ts';
+import type { BackupJobResult, JobProgress } from '../modules/backups/jobs.ts';
+import { serveJob } from './serve-job.ts';
+
+serveJob<BackupOrder, JobProgress, BackupJobResult>(async ({ job, config, secret }, { onProgress, ask }) => {
+  const engine = await openBackupEngine({ config, secret, log: silentLog });
+  switch (job.kind) {
+    case 'create':
+      return engine.create(job, { onProgress, guard: { isHeld: ask } });
+  }
+});
