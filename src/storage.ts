@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Config } from './config/load.ts';
 import { readStorageUrl } from './config/storage-url.ts';
+import { diskIntake } from './drivers/disk-intake.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { diskResumableStore } from './drivers/disk-resumable-store.ts';
 import { locations } from './paths.ts';
@@ -31,7 +32,10 @@ export interface Storage {
 
 /** Opens the stores of a place; nothing is asked of it yet. The SDK of S3 is loaded for a bucket alone: it is a third of the start. */
 export async function openStorage(location: StorageLocation, config: Config, log: Logger): Promise<Storage> {
-  if (location.kind === 'disk') return { objects: diskObjectStore(location), resumable: diskResumableStore(location) };
+  if (location.kind === 'disk') {
+    const options = { root: location.root, intake: diskIntake() };
+    return { objects: diskObjectStore(options), resumable: diskResumableStore(options) };
+  }
   const { s3Stores } = await import('./drivers/s3-stores.ts');
   return s3Stores({ ...bucketSettings(location, config), log });
 }

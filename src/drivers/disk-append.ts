@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { abortable } from './abortable.ts';
-import { blockPipes } from './disk-blocks.ts';
-import { atDisk, free } from './disk-write.ts';
+import type { DiskIntake } from './disk-intake.ts';
+import { free } from './disk-write.ts';
 import type { ThreadHash } from './hash-thread.ts';
 
 /** Bytes that arrive slowly are written, and so survive the process, after so long. */
@@ -38,9 +38,7 @@ export class AppendFault extends Error {
  *
  * A new file gets a hash as soon as its first block is full: what is smaller is read again more cheaply.
  */
-export function appender(openHash: () => ThreadHash) {
-  const openPipe = blockPipes({ isOrdered: true });
-
+export function appender({ openHash, openInflow }: DiskIntake) {
   return async (handle: FileHandle, body: AsyncIterable<Uint8Array>, append: Append): Promise<Appended> => {
     const { position, signal, isDisposable = false } = append;
     let { hash } = append;
@@ -50,11 +48,11 @@ export function appender(openHash: () => ThreadHash) {
       hash = null;
       isHashable = false;
     };
-    const pipe = openPipe(handle, position, (block, isFull) => {
+    const { pipe, writer } = openInflow(handle, position, (part, isFull) => {
       if (!hash && isHashable && isFull) hash = openHash();
       if (!hash) isHashable = false;
       // A file without a hash is read again in the end.
-      return hash?.update(block).catch(lose);
+      return hash?.update(part).catch(lose);
     });
 
     let linger: ReturnType<typeof setTimeout> | undefined;
@@ -67,7 +65,8 @@ export function appender(openHash: () => ThreadHash) {
           return null;
         });
         if (!next || next.done) break;
-        await pipe.add(next.value);
+        const added = pipe.add(next.value);
+        if (added) await added;
         if (isDisposable) free(next.value);
         linger ??= setTimeout(() => {
           linger = undefined;
@@ -75,7 +74,7 @@ export function appender(openHash: () => ThreadHash) {
         }, LINGER_MS);
       }
       await pipe.end();
-      await atDisk(handle.datasync());
+      await writer.sync();
     } catch (error) {
       void source.return?.();
       await pipe.end().catch(() => undefined);
@@ -83,6 +82,7 @@ export function appender(openHash: () => ThreadHash) {
       throw error;
     } finally {
       clearTimeout(linger);
+      await writer.close();
     }
     if (fault) throw new AppendFault((fault as { readonly error: unknown }).error, hash);
     return hash;

@@ -1,119 +1,124 @@
-import type { FileHandle } from 'node:fs/promises';
-import { atDisk, backgroundFlusher, writeAll } from './disk-write.ts';
+import type { Block, BlockHolder, BlockMemory } from './block-memory.ts';
+import { DIRECT_UNIT, type FileWriter } from './disk-file-writer.ts';
 
-/** Memory that the event loop fills while the blocks before it are hashed and written by others. */
-type Block = Uint8Array<SharedArrayBuffer>;
-
-const BLOCK_BYTES = 512 * 1024;
-const MIN_BLOCK_BYTES = 64 * 1024;
 /** Of one stream: one is filled, the others are on their way. */
-const MAX_BLOCKS = 4;
-/** All streams together stay about within this: the more there are, the smaller the blocks of a new one. */
-const TOTAL_BYTES = 32 * 2 ** 20;
-/** Kept when no stream is left; more than these are left to the garbage collector. */
-const KEPT_BLOCKS = 8;
+const MAX_BLOCKS = 8;
+/** Given to the disk at once, at most. */
+const MAX_WRITE_BLOCKS = 4;
 
 /** One stream on its way to a file, block by block. */
 export interface BlockPipe {
-  /** Copies a chunk; waits while too much is on its way. */
-  add(chunk: Uint8Array): Promise<void>;
+  /** Copies a chunk. A promise is to be awaited before the next one: too much is on its way. */
+  add(chunk: Uint8Array): Promise<void> | undefined;
   /** Sends what has gathered, however little. */
   ship(): void;
-  /** Sends the rest; resolves when all is written, and rejects when something is not. It need not be durable yet. */
+  /** Sends the rest; resolves when all is written, and rejects when something is not. It need not be durable yet. Idempotent. */
   end(): Promise<void>;
 }
 
-export interface BlockPipeOptions {
-  /**
-   * Each block is written after the one before it, so that at any moment the file is a beginning of the stream, whatever dies. A file
-   * that counts only when it is whole does not need that.
-   */
-  readonly isOrdered: boolean;
+/** Takes a block's bytes; what it returns is waited for as for the disk. */
+export type OnBlock = (part: Block, isFull: boolean) => Promise<void> | undefined;
+
+/** What is to be written. */
+interface Shipped {
+  readonly block: Block;
+  readonly part: Block;
+  readonly at: number;
+  readonly shown: Promise<void> | undefined;
 }
 
 /**
- * Makes pipes that share their memory. Each writes from a position on, flushes large streams along the way, so that the end
- * does not wait for gigabytes, and shows every block to `onBlock`, whose end it waits for as for the disk.
+ * Opens a pipe that writes from a position on and shows every block to `onBlock`. Each is written after the ones before it, so that at
+ * any moment the file is a beginning of the stream, whatever dies.
  */
-export function blockPipes({ isOrdered }: BlockPipeOptions) {
-  /** By their size. */
-  let idle = new Map<number, Block[]>();
-  let streams = 0;
-  const takeBlock = (bytes: number): Block => idle.get(bytes)?.pop() ?? new Uint8Array(new SharedArrayBuffer(bytes));
-  const giveBlock = (block: Block): void => {
-    const same = idle.get(block.length) ?? [];
-    idle.set(block.length, same);
-    if (same.length * block.length < TOTAL_BYTES) same.push(block);
+export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: number, onBlock: OnBlock): BlockPipe {
+  let block: Block | null = null;
+  let filled = 0;
+  /** Where the block at hand begins in the file. */
+  let position = start;
+  /** Bytes that fill it: the next one begins where the disk can take it straight from memory. */
+  let room = memory.blockBytes - (start % DIRECT_UNIT);
+  /** Blocks of ours: the one at hand, and those that are being hashed and written. */
+  let taken = 0;
+  let waiting: Shipped[] = [];
+  let isWriting = false;
+  let fault: { readonly error: unknown } | null = null;
+  let wake: () => void = () => undefined;
+  const nextChange = () => new Promise<void>((resolve) => (wake = resolve));
+
+  const fail = (error: unknown): void => {
+    fault ??= { error };
   };
-  /** Forgets the memory that many streams needed. */
-  const trim = (): void => {
-    idle = new Map([[BLOCK_BYTES, idle.get(BLOCK_BYTES)?.slice(0, KEPT_BLOCKS) ?? []]]);
+  const release = async ({ block, shown }: Shipped): Promise<void> => {
+    await shown?.catch(fail);
+    taken--;
+    memory.give(block);
+    wake();
+  };
+  /** What has gathered during one write goes to the disk with the next. */
+  const writeOn = async (): Promise<void> => {
+    isWriting = true;
+    for (;;) {
+      const batch = waiting.slice(0, MAX_WRITE_BLOCKS);
+      const [first] = batch;
+      if (!first) break;
+      waiting = waiting.slice(batch.length);
+      const parts = batch.map(({ part }) => part);
+      if (!fault) await writer.write(parts, first.at).catch(fail);
+      for (const shipped of batch) void release(shipped);
+    }
+    isWriting = false;
+  };
+  const ship = (): void => {
+    if (!block || filled === 0) return;
+    memory.sent(holder);
+    const part = block.subarray(0, filled);
+    waiting.push({ block, part, at: position, shown: onBlock(part, filled === room) });
+    position += filled;
+    room = memory.blockBytes - (position % DIRECT_UNIT);
+    block = null;
+    filled = 0;
+    if (!isWriting) void writeOn();
   };
 
-  return (
-    handle: FileHandle,
-    start: number,
-    onBlock: (block: Block, isFull: boolean) => Promise<void> | undefined,
-  ): BlockPipe => {
-    streams++;
-    let isOver = false;
-    const blockBytes = blockBytesFor(streams);
-    let written: Promise<void> = Promise.resolve();
-    const flusher = backgroundFlusher(handle);
-    /** Blocks on their way, oldest first. */
-    const underWay: Promise<void>[] = [];
-    let block: Block | null = null;
-    let filled = 0;
-    let position = start;
-
-    const process = async (full: Block, bytes: number, at: number): Promise<void> => {
-      const part = full.subarray(0, bytes);
-      const writing = isOrdered ? written.then(() => writeAll(handle, [part], at)) : writeAll(handle, [part], at);
-      if (isOrdered) written = writing;
-      const results = await Promise.allSettled([onBlock(part, bytes === full.length), atDisk(writing)]);
-      giveBlock(full);
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
-    };
-    const ship = (): void => {
-      if (!block || filled === 0) return;
-      const processed = process(block, filled, position);
-      processed.catch(() => undefined);
-      underWay.push(processed);
-      flusher.wrote(filled);
-      position += filled;
-      block = null;
-      filled = 0;
-    };
-
-    return {
-      async add(chunk) {
-        for (let done = 0; done < chunk.length; ) {
-          block ??= takeBlock(blockBytes);
-          const part = chunk.subarray(done, done + block.length - filled);
-          block.set(part, filled);
-          done += part.length;
-          filled += part.length;
-          if (filled < block.length) continue;
-          ship();
-          while (underWay.length >= MAX_BLOCKS) await underWay.shift();
-        }
-      },
-      ship,
-      async end() {
-        ship();
-        const results = await Promise.allSettled(underWay);
-        if (!isOver) streams--;
-        isOver = true;
-        if (streams === 0) trim();
-        await flusher.idle();
-        for (const result of results) if (result.status === 'rejected') throw result.reason;
-      },
-    };
+  let filledBefore = 0;
+  const holder: BlockHolder = {
+    yieldIfIdle() {
+      if (filled === filledBefore) ship();
+      filledBefore = filled;
+    },
   };
-}
+  const takeBlock = async (): Promise<Block> => {
+    while (taken >= MAX_BLOCKS) await nextChange();
+    if (fault) throw fault.error;
+    taken++;
+    const block = await memory.take();
+    memory.held(holder);
+    return block;
+  };
+  const addSlowly = async (chunk: Uint8Array): Promise<void> => {
+    for (let done = 0; done < chunk.length; ) {
+      block ??= await takeBlock();
+      const part = chunk.subarray(done, done + room - filled);
+      block.set(part, filled);
+      done += part.length;
+      filled += part.length;
+      if (filled === room) ship();
+    }
+  };
 
-function blockBytesFor(streams: number): number {
-  let bytes = BLOCK_BYTES;
-  while (bytes > MIN_BLOCK_BYTES && bytes * MAX_BLOCKS * streams > TOTAL_BYTES) bytes /= 2;
-  return bytes;
+  return {
+    add(chunk) {
+      if (!block || filled + chunk.length >= room) return addSlowly(chunk);
+      block.set(chunk, filled);
+      filled += chunk.length;
+      return undefined;
+    },
+    ship,
+    async end() {
+      ship();
+      while (taken > 0) await nextChange();
+      if (fault) throw fault.error;
+    },
+  };
 }

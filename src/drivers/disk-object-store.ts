@@ -5,11 +5,11 @@ import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { abortable } from './abortable.ts';
 import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
+import { type DiskIntake, diskIntake } from './disk-intake.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
-import { streamWriter } from './disk-stream.ts';
+import { writeStream } from './disk-stream.ts';
 import { atDisk, directorySync, isErrno, syncNow } from './disk-write.ts';
 import { gatheredBytes } from './gathered-bytes.ts';
-import { hashThread } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 
 /** A Blob opens its file only when it is sent, moments after `get`: until then a delete waits. */
@@ -21,6 +21,8 @@ const SMALL_BYTES = 64 * 1024;
 export interface DiskObjectStoreOptions {
   /** Directory that belongs to this store alone; made when missing. */
   readonly root: string;
+  /** Shared by the stores of a process, so that its memory bounds them all. */
+  readonly intake?: DiskIntake;
 }
 
 /**
@@ -31,10 +33,9 @@ export interface DiskObjectStoreOptions {
  * crash at any point leaves either nothing, or an entry that {@link ObjectStore.unsettled} finds. Processes on one
  * machine may share a root; machines may not, since life and death of an owner are judged locally.
  */
-export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
+export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStoreOptions): ObjectStore {
   const paths = objectPaths(root);
   const syncDirectory = directorySync();
-  const stream = streamWriter(hashThread());
   const opening = new Map<string, number>();
   let prepared: Promise<unknown> | null = null;
 
@@ -94,7 +95,7 @@ export function diskObjectStore({ root }: DiskObjectStoreOptions): ObjectStore {
         }
         const handle = await open(staged, 'wx').catch(failUnlessNew);
         isStaged = true;
-        const written = await stream.write(handle, head, source, isDisposable);
+        const written = await writeStream(intake, handle, head, source, isDisposable);
         await publish();
         await syncDirectory(paths.shardDirectory(key));
         return { key, ...written };

@@ -5,10 +5,11 @@ import { storageProblems } from '../kernel/problems.ts';
 import type { ResumableStore } from '../ports/resumable-store.ts';
 import { AppendFault, appender } from './disk-append.ts';
 import { giveFinalName, namesIn, nullIfMissing, removeFile } from './disk-files.ts';
+import { diskIntake } from './disk-intake.ts';
 import { fromName, objectPaths, toName } from './disk-object-paths.ts';
 import type { DiskObjectStoreOptions } from './disk-object-store.ts';
 import { atDisk, directorySync, isErrno } from './disk-write.ts';
-import { hashThread, type ThreadHash } from './hash-thread.ts';
+import type { ThreadHash } from './hash-thread.ts';
 import { assertKey } from './object-key.ts';
 
 /** Ends the name of the mark of an append that must arrive whole; keys never hold the sign. */
@@ -34,12 +35,12 @@ interface Carried {
  * The hash is kept in memory while this process alone adds to an object, else the file is read again at the end. Processes of
  * one machine may share a root.
  */
-export function diskResumableStore({ root }: DiskObjectStoreOptions): ResumableStore {
+export function diskResumableStore({ root, intake = diskIntake() }: DiskObjectStoreOptions): ResumableStore {
   const paths = objectPaths(root);
   const directory = paths.growingDirectory;
   const syncDirectory = directorySync();
-  const openHash = hashThread();
-  const appendTo = appender(openHash);
+  const { openHash } = intake;
+  const appendTo = appender(intake);
   const carried = new Map<string, Carried>();
   const pathOf = (handle: string): string => {
     assertKey(handle);

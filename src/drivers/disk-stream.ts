@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { blockPipes } from './disk-blocks.ts';
+import type { DiskIntake } from './disk-intake.ts';
 import { atDisk, free } from './disk-write.ts';
-import type { ThreadHash } from './hash-thread.ts';
 
 export interface WrittenFile {
   /** Bytes. */
@@ -10,45 +9,39 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
-export interface StreamWriter {
-  /**
-   * Fills a new file from a stream, after the chunks of its head, and makes its content durable (fdatasync). Hashing and
-   * writing happen on other threads while more is received, in bounded memory. The handle is closed in any case.
-   * @param isDisposable chunks are nobody else's: their memory is freed as soon as they are copied.
-   */
-  write(
-    handle: FileHandle,
-    head: readonly Uint8Array[],
-    rest: AsyncIterable<Uint8Array>,
-    isDisposable: boolean,
-  ): Promise<WrittenFile>;
-}
-
-export function streamWriter(openHash: () => ThreadHash): StreamWriter {
-  const openPipe = blockPipes({ isOrdered: false });
-  return {
-    async write(handle, head, rest, isDisposable) {
-      const hash = openHash();
-      const pipe = openPipe(handle, 0, (block) => hash.update(block));
-      let size = 0;
-      try {
-        for (const chunk of head) {
-          size += chunk.length;
-          await pipe.add(chunk);
-        }
-        for await (const chunk of rest) {
-          size += chunk.length;
-          await pipe.add(chunk);
-          if (isDisposable) free(chunk);
-        }
-        await pipe.end();
-        const [sha256] = await Promise.all([hash.digest(), atDisk(handle.datasync())]);
-        return { size, sha256 };
-      } finally {
-        await pipe.end().catch(() => undefined);
-        hash.drop();
-        await atDisk(handle.close());
-      }
-    },
-  };
+/**
+ * Fills a new file from a stream, after the chunks of its head, and makes its content durable (fdatasync). Hashing and
+ * writing happen on other threads while more is received, in bounded memory. The handle is closed in any case.
+ * @param isDisposable chunks are nobody else's: their memory is freed as soon as they are copied.
+ */
+export async function writeStream(
+  intake: DiskIntake,
+  handle: FileHandle,
+  head: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+  isDisposable: boolean,
+): Promise<WrittenFile> {
+  const hash = intake.openHash();
+  const { pipe, writer } = intake.openInflow(handle, 0, (part) => hash.update(part));
+  let size = 0;
+  try {
+    for (const chunk of head) {
+      size += chunk.length;
+      await pipe.add(chunk);
+    }
+    for await (const chunk of rest) {
+      size += chunk.length;
+      const added = pipe.add(chunk);
+      if (added) await added;
+      if (isDisposable) free(chunk);
+    }
+    await pipe.end();
+    const [sha256] = await Promise.all([hash.digest(), writer.sync()]);
+    return { size, sha256 };
+  } finally {
+    await pipe.end().catch(() => undefined);
+    hash.drop();
+    await writer.close();
+    await atDisk(handle.close());
+  }
 }

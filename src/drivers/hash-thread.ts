@@ -4,10 +4,14 @@ const ENTRY = join(import.meta.dirname, '../workers/sha256.ts');
 /** An idle thread gives its memory back after so long. */
 const IDLE_MS = 30_000;
 
-/** To the thread (`workers/sha256.ts`), each with the number of a hash. `block` may come any number of times. */
+/**
+ * To the thread (`workers/sha256.ts`), each with the number of a hash. `block` may come any number of times; its place is in the last
+ * `memory`, which is told when it is another than before: sending memory costs more than hashing a small block.
+ */
 export type HashRequest =
+  | { readonly memory: SharedArrayBuffer }
   | { readonly open: number }
-  | { readonly block: number; readonly bytes: Uint8Array<SharedArrayBuffer> }
+  | { readonly block: number; readonly at: number; readonly length: number }
   | { readonly end: number }
   | { readonly copy: number; readonly to: number }
   | { readonly drop: number };
@@ -36,6 +40,8 @@ interface Thread {
   readonly worker: Worker;
   /** By the number of the hash, what its blocks and at last its end wait for, in order. */
   readonly hashes: Map<number, Waiting[]>;
+  /** What it knows. */
+  memory: SharedArrayBuffer | null;
   idle: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -47,7 +53,7 @@ export function hashThread(): () => ThreadHash {
   const start = (): Thread => {
     const worker = new Worker(ENTRY, { smol: true, ref: false });
     const hashes: Thread['hashes'] = new Map();
-    const thread: Thread = { worker, hashes, idle: undefined };
+    const thread: Thread = { worker, hashes, memory: null, idle: undefined };
     worker.onmessage = ({ data }: MessageEvent<HashAnswer>) => {
       if ('hashed' in data) hashes.get(data.hashed)?.shift()?.resolve('');
       else {
@@ -93,7 +99,11 @@ export function hashThread(): () => ThreadHash {
       send(source === null ? { open: number } : { copy: source, to: number });
     }
     return {
-      update: (bytes) => ask({ block: number, bytes }).then(() => undefined),
+      async update({ buffer, byteOffset, length }) {
+        if (thread.memory !== buffer) send({ memory: buffer });
+        thread.memory = buffer;
+        await ask({ block: number, at: byteOffset, length });
+      },
       copy: () => open(thread, number),
       digest: () => ask({ end: number }),
       drop() {

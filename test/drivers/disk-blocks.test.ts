@@ -1,55 +1,130 @@
 import { expect, test } from 'bun:test';
-import type { FileHandle } from 'node:fs/promises';
-import { blockPipes } from '../../src/drivers/disk-blocks.ts';
+import { blockMemory } from '../../src/drivers/block-memory.ts';
+import { openBlockPipe } from '../../src/drivers/disk-blocks.ts';
+import type { FileWriter } from '../../src/drivers/disk-file-writer.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+const lengthOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, { length }) => sum + length, 0);
 
 /** A file whose writes end when the test says so. */
 function slowFile() {
-  const begun: number[] = [];
-  const ends: (() => void)[] = [];
-  const handle = {
-    fd: -1,
-    datasync: async () => undefined,
-    async writev([part]: Uint8Array[], position: number) {
-      begun.push(position);
-      await new Promise<void>((resolve) => ends.push(resolve));
-      return { bytesWritten: part?.length ?? 0 };
+  const begun: { readonly at: number; readonly bytes: number }[] = [];
+  const ends: PromiseWithResolvers<void>[] = [];
+  const writer: FileWriter = {
+    write(parts, at) {
+      begun.push({ at, bytes: lengthOf(parts) });
+      const end = Promise.withResolvers<void>();
+      ends.push(end);
+      return end.promise;
     },
-  } as unknown as FileHandle;
-  return { handle, begun, endNext: () => ends.shift()?.() };
+    sync: async () => undefined,
+    close: async () => undefined,
+  };
+  return {
+    writer,
+    begun,
+    endNext: async () => {
+      ends.shift()?.resolve();
+      await settle();
+    },
+    failNext: async (error: Error) => {
+      ends.shift()?.reject(error);
+      await settle();
+    },
+  };
 }
 
-const KIB = 1024;
-const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
-
-test('an ordered pipe writes a block only when the one before it is written, so that no crash leaves a gap', async () => {
-  const { handle, begun, endNext } = slowFile();
-  const pipe = blockPipes({ isOrdered: true })(handle, 100, async () => undefined);
-  await pipe.add(new Uint8Array(1536 * KIB));
+test('a block is written only when the one before it is, together with what has gathered since', async () => {
+  const { writer, begun, endNext } = slowFile();
+  const pipe = openBlockPipe(blockMemory(MIB, 8), writer, 0, async () => undefined);
+  await pipe.add(new Uint8Array(3.5 * MIB));
   await settle();
-  expect(begun).toEqual([100]);
-  endNext();
-  await settle();
-  expect(begun).toEqual([100, 100 + 512 * KIB]);
-  endNext();
-  await settle();
-  endNext();
-  await pipe.end();
-  expect(begun).toEqual([100, 100 + 512 * KIB, 100 + 1024 * KIB]);
+  expect(begun).toEqual([{ at: 0, bytes: MIB }]);
+  const ended = pipe.end();
+  await endNext();
+  expect(begun.slice(1)).toEqual([{ at: MIB, bytes: 2.5 * MIB }]);
+  await endNext();
+  await ended;
 });
 
-test('many streams share what few would have had', async () => {
-  const open = blockPipes({ isOrdered: false });
-  const sizes: number[] = [];
-  const files = Array.from({ length: 200 }, slowFile);
-  const pipes = files.map(({ handle }) => open(handle, 0, async (block) => void sizes.push(block.length)));
-  for (const pipe of pipes) await pipe.add(new Uint8Array(512 * KIB).subarray(0, 200 * KIB));
+test('after an odd beginning, blocks begin where the disk can take them from memory', async () => {
+  const { writer, begun, endNext } = slowFile();
+  const pipe = openBlockPipe(blockMemory(MIB, 8), writer, 100, async () => undefined);
+  await pipe.add(new Uint8Array(2 * MIB));
   await settle();
-  expect(Math.min(...sizes)).toBe(64 * KIB);
-  const ending = Promise.all(pipes.map((pipe) => pipe.end()));
-  for (let round = 0; round < 4; round++) {
-    for (const { endNext } of files) endNext();
-    await settle();
-  }
-  for (const { endNext } of files) endNext();
-  await ending;
+  await endNext();
+  const ended = pipe.end();
+  await endNext();
+  await endNext();
+  await ended;
+  expect(begun.map(({ at }) => at)).toEqual([100, MIB, 2 * MIB]);
+  expect(begun.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(2 * MIB);
+});
+
+test('memory is used again only when it is hashed and written', async () => {
+  const { writer, endNext } = slowFile();
+  const hashed = Promise.withResolvers<void>();
+  const pipe = openBlockPipe(blockMemory(MIB, 1), writer, 0, () => hashed.promise);
+  const first = pipe.add(new Uint8Array(MIB));
+  await first;
+  let isAdded = false;
+  const second = pipe.add(new Uint8Array(1))?.then(() => {
+    isAdded = true;
+  });
+  await endNext();
+  expect(isAdded).toBe(false);
+  hashed.resolve();
+  await second;
+  expect(isAdded).toBe(true);
+  const ended = pipe.end();
+  await endNext();
+  await ended;
+});
+
+test('a write that fails ends the pipe with its error, and gives the memory back', async () => {
+  const memory = blockMemory(MIB, 1);
+  const { writer, failNext } = slowFile();
+  const pipe = openBlockPipe(memory, writer, 0, async () => undefined);
+  await pipe.add(new Uint8Array(MIB));
+  await failNext(new Error('no room'));
+  const failure = async (work: () => Promise<void> | undefined) => {
+    try {
+      await work();
+      return 'none';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  expect(await failure(() => pipe.add(new Uint8Array(1)))).toBe('no room');
+  expect(await failure(() => pipe.end())).toBe('no room');
+  expect(memory.take()).toBeInstanceOf(Uint8Array);
+});
+
+test('streams that fall silent leave their memory to others, however many hold some', async () => {
+  const memory = blockMemory(64 * KIB, 4);
+  const written = new Map<number, number>();
+  const open = (stream: number) =>
+    openBlockPipe(
+      memory,
+      {
+        async write(parts) {
+          written.set(stream, (written.get(stream) ?? 0) + lengthOf(parts));
+        },
+        sync: async () => undefined,
+        close: async () => undefined,
+      },
+      0,
+      async () => undefined,
+    );
+  const silent = Array.from({ length: 20 }, (_, index) => open(index));
+  await Promise.all(silent.map((pipe) => pipe.add(new Uint8Array(1000))));
+  const busy = open(99);
+  await busy.add(new Uint8Array(MIB));
+  await busy.end();
+  expect(written.get(99)).toBe(MIB);
+  await Promise.all(silent.map((pipe) => pipe.add(new Uint8Array(1000))));
+  await Promise.all(silent.map((pipe) => pipe.end()));
+  expect(silent.map((_, index) => written.get(index))).toEqual(silent.map(() => 2000));
 });
