@@ -1,5 +1,5 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
-import { atDisk, isErrno, writeAll } from './disk-write.ts';
+import { atDisk, backgroundFlusher, isErrno, writeAll } from './disk-write.ts';
 
 /** Where in a file a write may begin and end that goes straight from memory to the disk: a page, wherever pages are large. */
 export const DIRECT_UNIT = 64 * 1024;
@@ -8,8 +8,6 @@ export const DIRECT_UNIT = 64 * 1024;
  * there, cost several times as much CPU, and wait for the disk all the same. Smaller files are soon asked for again.
  */
 const DIRECT_FROM_BYTES = 32 * 2 ** 20;
-/** Bytes in the page cache after which what was written is sent to the disk while more is still arriving. */
-const FLUSH_EVERY_BYTES = 32 * 2 ** 20;
 
 /** Writes a large file from shared memory. Failures are `storage/*` problems. */
 export interface FileWriter {
@@ -55,7 +53,10 @@ export function fileWriter(handle: FileHandle): FileWriter {
 
   return {
     write: (parts, position) => atDisk(write(parts, position)),
-    sync: () => atDisk(flusher.idle().then(() => handle.datasync())),
+    async sync() {
+      await flusher.idle();
+      await atDisk(handle.datasync());
+    },
     async close() {
       await flusher.idle().catch(() => undefined);
       await atDisk(closeDirect());
@@ -75,31 +76,4 @@ function isWhole(position: number, parts: readonly Uint8Array[]): boolean {
 
 function lengthOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** Flushes now and then while writing goes on, one flush at a time. */
-function backgroundFlusher(handle: FileHandle) {
-  let unflushedBytes = 0;
-  let running: Promise<void> | null = null;
-  let fault: { readonly error: unknown } | null = null;
-  return {
-    wrote(bytes: number): void {
-      unflushedBytes += bytes;
-      if (unflushedBytes < FLUSH_EVERY_BYTES || running) return;
-      unflushedBytes = 0;
-      running = handle
-        .datasync()
-        .catch((error: unknown) => {
-          fault ??= { error };
-        })
-        .finally(() => {
-          running = null;
-        });
-    },
-    /** Waits for a running flush. A flush that failed may have dropped data for good, so its failure is thrown. */
-    async idle(): Promise<void> {
-      await running;
-      if (fault) throw fault.error;
-    },
-  };
 }

@@ -5,6 +5,9 @@ import { AppError } from '../kernel/errors.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import { sharedRun } from '../kernel/shared-run.ts';
 
+/** Bytes in the page cache after which what was written is sent to the disk while more is still arriving. */
+const FLUSH_EVERY_BYTES = 32 * 2 ** 20;
+
 /** Gives a chunk's memory back now. Left to the garbage collector, megabytes of them would gather first. */
 export function free({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
@@ -54,6 +57,33 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
 
 function toStorageError(error: unknown): AppError {
   return storageProblems.create(isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG') ? 'full' : 'unavailable', { cause: error });
+}
+
+/** Flushes now and then while writing goes on, one flush at a time. */
+export function backgroundFlusher(handle: FileHandle) {
+  let unflushedBytes = 0;
+  let running: Promise<void> | null = null;
+  let fault: unknown;
+  return {
+    wrote(bytes: number): void {
+      unflushedBytes += bytes;
+      if (unflushedBytes < FLUSH_EVERY_BYTES || running) return;
+      unflushedBytes = 0;
+      running = handle
+        .datasync()
+        .catch((error: unknown) => {
+          fault ??= error;
+        })
+        .finally(() => {
+          running = null;
+        });
+    },
+    /** Waits for a running flush. A flush that failed may have dropped data for good, so its failure is thrown. */
+    async idle(): Promise<void> {
+      await running;
+      if (fault) throw toStorageError(fault);
+    },
+  };
 }
 
 /** One write may take less than it was given, on a disk that is about to be full for example. */
