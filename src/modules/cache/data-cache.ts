@@ -1,3 +1,4 @@
+import { inTime } from '../../kernel/in-time.ts';
 import type { CacheEntry, CacheOptions, CacheSpace, CacheStore, DataCache, Load, Moment } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { createBackOff } from './back-off.ts';
@@ -182,14 +183,6 @@ function lifetimeOf(value: unknown, { ttl, negativeTtl, jitter = DEFAULT_JITTER 
   return lifetime * (1 - Math.random() * jitter);
 }
 
-async function withLimit<T>(running: Promise<T>, seconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(cacheProblems.create('load-timeout')), seconds * 1000);
-  });
-  try {
-    return await Promise.race([running, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function withLimit<T>(running: Promise<T>, seconds: number): Promise<T> {
+  return inTime(running, seconds * 1000, () => cacheProblems.create('load-timeout'));
 }

@@ -1,3 +1,4 @@
+import { inTime } from '../../kernel/in-time.ts';
 import type { CacheBackend } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 
@@ -134,14 +135,6 @@ export function guardBackend(options: GuardedBackendOptions): GuardedBackend {
   };
 }
 
-async function withLimit<T>(running: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the cache backend took longer than ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([running, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function withLimit<T>(running: Promise<T>, ms: number): Promise<T> {
+  return inTime(running, ms, () => new Error(`the cache backend took longer than ${ms} ms`));
 }

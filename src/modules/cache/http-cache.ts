@@ -36,6 +36,8 @@ export interface HttpCacheLimits {
   readonly maxFillBytes: number;
   /** How long somebody waits for another's request before asking alone. */
   readonly followMs: number;
+  /** Who follows gets a longer answer while it comes; a shorter one when it is whole, so that nobody is stuck within it. */
+  readonly wholeBytes: number;
   /** How long requests for what turned out not to be storable do not wait for each other. */
   readonly hitForMissMs: number;
   /** How long an origin may be silent within an answer that is to be stored, until that is given up. */
@@ -46,6 +48,7 @@ const LIMITS: HttpCacheLimits = {
   maxBodyBytes: 8 * 2 ** 20,
   maxFillBytes: 64 * 2 ** 20,
   followMs: 10_000,
+  wholeBytes: 2 ** 20,
   hitForMissMs: 60_000,
   silenceMs: 60_000,
 };
@@ -234,7 +237,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
     }
     const { body } = outcome;
     // What is short is mostly here with its first chunk; bytes are sent with less ado than a stream.
-    if (outcome.isBounded) await body.begun;
+    if (outcome.declaredBytes !== null) await body.begun;
     return new Response(body.complete ?? body.open(), { status, headers });
   }
 
@@ -252,7 +255,8 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
     if (asked === null || asked !== variantOf(meta.vary, outcome.asker)) return null;
     const { status } = meta;
     const handling: Handling = { kind: 'forward', reason, status, isCollapsed: true };
-    if (outcome.isBounded && isPlain(request, status) && !body.complete) {
+    const isLong = outcome.declaredBytes !== null && outcome.declaredBytes > limits.wholeBytes;
+    if (isLong && isPlain(request, status) && !body.complete) {
       counts.coalesced++;
       const age = String(Math.floor(meta.initialAge));
       const headers = new Headers({ ...meta.headers, age });

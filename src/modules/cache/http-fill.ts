@@ -25,8 +25,8 @@ export type FillOutcome =
       /** Fields of the request that it answers. */
       readonly asker: Headers;
       readonly body: SharedBody;
-      /** Others may read along before the whole is here. */
-      readonly isBounded: boolean;
+      /** What `Content-Length` says: how long a reader who comes late may have to wait. `null` when it says nothing. */
+      readonly declaredBytes: number | null;
       readonly stored: Promise<HttpEntry | null>;
     }
   /** An answer that is for the one who asked. */
@@ -161,7 +161,7 @@ export async function fill(question: FillQuestion, options: FillOptions): Promis
     meta,
     asker: request.headers,
     body,
-    isBounded: declared !== null,
+    declaredBytes: declared,
     stored: stores,
   };
 }

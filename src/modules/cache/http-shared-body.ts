@@ -1,5 +1,5 @@
 import type { Allowance } from '../../kernel/allowance.ts';
-
+import { inTime } from '../../kernel/in-time.ts';
 import type { Clock } from '../../ports/clock.ts';
 
 /**
@@ -72,7 +72,7 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
 
   const pump = async () => {
     for (;;) {
-      const { done, value } = await inTime(reader.read(), silenceMs);
+      const { done, value } = await inTime(reader.read(), silenceMs, () => new Error('the origin fell silent'));
       movedAt = clock.now();
       if (done) {
         complete = joined(chunks, size);
@@ -159,18 +159,6 @@ export function shareBody(source: ReadableStream<Uint8Array>, options: SharedBod
     },
     leave: () => leave(),
   };
-}
-
-async function inTime<T>(reading: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the origin fell silent')), ms);
-  });
-  try {
-    return await Promise.race([reading, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {

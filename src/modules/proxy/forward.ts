@@ -17,6 +17,8 @@ export interface ForwardOptions {
   readonly ownCookie: string;
   /** How long an upstream may take to begin its answer, after the whole request is there. */
   readonly headMs: number;
+  /** How long it may be silent within its answer. */
+  readonly silenceMs: number;
 }
 
 /** What the upstream is told of the client, whatever the client says of itself. */
@@ -59,7 +61,7 @@ async function sendTo(
   target: Target,
   request: Request,
   headers: Headers,
-  { send, headMs }: ForwardOptions,
+  { send, headMs, silenceMs }: ForwardOptions,
 ): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   // A lone question mark is part of what was asked for; the parser drops it.
@@ -78,7 +80,7 @@ async function sendTo(
     late.end();
   }
   return withOwnLocation(
-    released(response, () => target.active--),
+    released(response, () => target.active--, silenceMs),
     target.origin,
   );
 }
@@ -164,13 +166,13 @@ function watched(body: ReadableStream<Uint8Array>, onChunk: () => void): Readabl
   );
 }
 
-/** Calls back once when the content has ended, however it ends. */
-function released(response: Response, onEnd: () => void): Response {
+/** Calls back once when the content has ended, however it ends; it ends, too, when nothing more comes. */
+function released(response: Response, onEnd: () => void, silenceMs: number): Response {
   if (response.body === null) {
     onEnd();
     return response;
   }
-  return new Response(tellEnd(response.body, onEnd), { status: response.status, headers: response.headers });
+  return new Response(tellEnd(response.body, onEnd, silenceMs), { status: response.status, headers: response.headers });
 }
 
 /** Links to the upstream itself lead back here: clients do not know it. */

@@ -21,18 +21,21 @@ export interface ProxyOptions {
   readonly instance: string;
   readonly ownCookie: string;
   readonly headMs?: number;
+  readonly silenceMs?: number;
 }
 
 /** Below the runtime's own cut of idle connections, so that the client hears of it. */
 const HEAD_MS = 50_000;
+/** As that cut, which ends only answers that a client waits for. */
+const SILENCE_MS = 60_000;
 
 /** Passes requests below a prefix on to other servers, through the HTTP cache. */
 export function createProxy(options: ProxyOptions): Module & { readonly origin: HttpOrigin } {
-  const { cache, ruleFor, headMs = HEAD_MS } = options;
+  const { cache, ruleFor, headMs = HEAD_MS, silenceMs = SILENCE_MS } = options;
   const routes = options.routes.map((route) => ({
     ...route,
     name: `proxy ${route.prefix || '/'}`,
-    forward: createForward(route, { ...options, headMs }),
+    forward: createForward(route, { ...options, headMs, silenceMs }),
   }));
   const fetchFor =
     (asker: Request, forward: (request: Request, facts: ClientFacts) => Promise<Response>): FetchOrigin =>

@@ -630,7 +630,7 @@ describe('content on its way', () => {
   const fresh = { 'cache-control': 'max-age=60' };
 
   test('reaches the one who asked first while it comes, and those who come later from its start', async () => {
-    const cache = openHttpCache();
+    const cache = openHttpCache({ wholeBytes: 5 });
     const stream = byHand();
     cache.replies(() => new Response(stream.body, { headers: { ...fresh, 'content-length': '6' } }));
     const pending = cache.send('/a');
@@ -647,6 +647,25 @@ describe('content on its way', () => {
     expect(cache.asked).toHaveLength(1);
     await settle();
     expect(await (await cache.send('/a')).text()).toBe('abcdef');
+  });
+
+  test.each([
+    ['falls silent', () => undefined],
+    ['breaks off', (stream: ReturnType<typeof byHand>) => stream.fail()],
+  ])('that %s reaches nobody who came later when it is short: they ask again', async (_what, spoil) => {
+    const cache = openHttpCache({ followMs: 20 });
+    const stream = byHand();
+    cache.replies(() => new Response(stream.body, { headers: { ...fresh, 'content-length': '6' } }));
+    const first = cache.send('/a');
+    stream.push('abc');
+    await first;
+    const follower = cache.send('/a');
+    await settle();
+    expect(cache.asked).toHaveLength(1);
+    cache.replies(() => answer('abcdef', fresh));
+    spoil(stream);
+    expect(await (await follower).text()).toBe('abcdef');
+    expect(cache.asked).toHaveLength(2);
   });
 
   test.each([
@@ -725,7 +744,7 @@ describe('content on its way', () => {
   });
 
   test('that has not moved for long is not waited for', async () => {
-    const cache = openHttpCache();
+    const cache = openHttpCache({ wholeBytes: 5 });
     const stream = byHand();
     cache.replies(() => new Response(stream.body, { headers: { ...fresh, 'content-length': '6' } }));
     const pending = cache.send('/a');
