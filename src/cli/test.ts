@@ -10,6 +10,9 @@ const SERVICES = [
   { program: 'php', aptPackage: 'php-cli' },
   { program: 'php-fpm8.2', aptPackage: 'php8.2-fpm' },
   { program: 'openssl', aptPackage: 'openssl' },
+  { program: 'age', aptPackage: 'age' },
+  { program: 'zstd', aptPackage: 'zstd' },
+  { program: 'sqlite3', aptPackage: 'sqlite3' },
   // OpenStack Swift, as a real S3 store.
   { program: 'swift-proxy-server', aptPackage: 'swift-proxy' },
   { program: 'swift-account-server', aptPackage: 'swift-account' },

@@ -5,11 +5,7 @@ const ALPHABET = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 
 /** A setting that holds a native recipient of age (`age1…`, X25519), whose checksum must be right. */
-export function ageRecipient(options: {
-  readonly env: string;
-  readonly description: string;
-  readonly isPlanned?: boolean;
-}) {
+export function ageRecipient(options: { readonly env: string; readonly description: string }) {
   const read = (value: string): string | undefined => {
     if (/^AGE-SECRET-KEY-/i.test(value)) throw new ValueFault('holds a secret key; it takes the public one (age1…)');
     if (!/^age1[a-z0-9]{58}$/.test(value) || !isBech32(value)) {

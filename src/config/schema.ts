@@ -314,12 +314,10 @@ export const SETTINGS = {
     env: 'BACKUP_PASSPHRASE',
     minLength: 8,
     isSecret: true,
-    isPlanned: true,
     description: 'Encrypts backups; at least 8 characters. Whoever loses it loses the backups.',
   }),
   backupRecipient: ageRecipient({
     env: 'BACKUP_RECIPIENT',
-    isPlanned: true,
     description:
       'Encrypts backups to this public key of age (`age1…`), so that this server cannot read them itself. Not beside BACKUP_PASSPHRASE.',
   }),

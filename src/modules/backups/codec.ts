@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { createZstdDecompress, constants as zlibConstants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { decryptWith, encryptTo, WrongKey } from './age.ts';
 import type { ObjectEntry } from './manifest.ts';
+import { isEncryptedKey } from './object-names.ts';
 import { backupProblems } from './problems.ts';
 
 /** What is compressed at a time; the frames of a file follow each other, as RFC 8878 §3 has it. */
@@ -19,11 +21,14 @@ const decompress = promisify(zstdDecompress);
 /** Hash and size of a content and of what is stored for it. */
 export type Encoded = Omit<ObjectEntry, 'key'>;
 
-/** @returns the bytes to store, and, when they have all been taken, what they are. */
-export function encode(plain: AsyncIterable<Uint8Array>): {
-  readonly stored: AsyncIterable<Uint8Array>;
-  readonly encoded: () => Encoded;
-} {
+/**
+ * @param recipient what it is encrypted to; `null` when it is not.
+ * @returns the bytes to store, and, when they have all been taken, what they are.
+ */
+export function encode(
+  plain: AsyncIterable<Uint8Array>,
+  recipient: string | null,
+): { readonly stored: AsyncIterable<Uint8Array>; readonly encoded: () => Encoded } {
   const [hash, storedHash] = [createHash('sha256'), createHash('sha256')];
   let bytes = 0;
   let storedBytes = 0;
@@ -33,7 +38,8 @@ export function encode(plain: AsyncIterable<Uint8Array>): {
       hash.update(block);
       bytes += block.length;
     };
-    for await (const chunk of compressed(plain, onBlock)) {
+    const packed = compressed(plain, onBlock);
+    for await (const chunk of recipient === null ? packed : encryptTo(recipient, packed)) {
       storedHash.update(chunk);
       storedBytes += chunk.length;
       yield chunk;
@@ -52,14 +58,18 @@ export function encode(plain: AsyncIterable<Uint8Array>): {
 /**
  * The plain content of an object, which is compared with its entry while it is read: the last chunk comes only when all is right.
  * However much the stored bytes would decompress to, no more than the entry's size is taken.
- * @throws backups/damaged, at the end at the latest.
+ * @throws backups/damaged, at the end at the latest; backups/needs-key, backups/wrong-key.
  */
-export async function* decode(entry: ObjectEntry, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* decode(
+  entry: ObjectEntry,
+  stored: AsyncIterable<Uint8Array>,
+  identities: readonly string[],
+): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let bytes = 0;
   let held: Uint8Array | null = null;
   try {
-    for await (const chunk of decompressed(entry, checked(entry, stored))) {
+    for await (const chunk of decompressed(entry, decrypted(entry.key, checked(entry, stored), identities))) {
       if (held) yield held;
       bytes += chunk.length;
       if (bytes > entry.bytes) throw damaged(entry, 'it holds more than it should');
@@ -88,8 +98,12 @@ export async function* checked(entry: ObjectEntry, stored: AsyncIterable<Uint8Ar
   if (hash.digest('hex') !== entry.storedSha256) throw damaged(entry, 'its bytes have changed');
 }
 
-/** What is stored under a key, as an entry would have it; `null` when it is no object of ours. */
-export async function measure(stored: AsyncIterable<Uint8Array>): Promise<Encoded | null> {
+/** What is stored under a key, as an entry would have it; `null` when it is damaged or cannot be decrypted. */
+export async function measure(
+  key: string,
+  stored: AsyncIterable<Uint8Array>,
+  identities: readonly string[],
+): Promise<Encoded | null> {
   const [hash, storedHash] = [createHash('sha256'), createHash('sha256')];
   let bytes = 0;
   let storedBytes = 0;
@@ -101,12 +115,12 @@ export async function measure(stored: AsyncIterable<Uint8Array>): Promise<Encode
     }
   }
   try {
-    for await (const chunk of streamed(counted())) {
+    for await (const chunk of streamed(decrypted(key, counted(), identities))) {
       hash.update(chunk);
       bytes += chunk.length;
     }
   } catch (error) {
-    if (error instanceof Undecodable) return null;
+    if (error instanceof Undecodable || backupProblems.is(error, 'wrong-key')) return null;
     throw error;
   }
   return { sha256: hash.digest('hex'), bytes, storedBytes, storedSha256: storedHash.digest('hex') };
@@ -156,6 +170,34 @@ async function* blocksOf(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   if (bytes > 0) yield take();
 }
 
+async function* decrypted(
+  key: string,
+  stored: AsyncIterable<Uint8Array>,
+  identities: readonly string[],
+): AsyncGenerator<Uint8Array> {
+  if (!isEncryptedKey(key)) {
+    yield* stored;
+    return;
+  }
+  if (identities.length === 0) throw backupProblems.create('needs-key');
+  let isSourceFault = false;
+  async function* watched() {
+    try {
+      yield* stored;
+    } catch (error) {
+      isSourceFault = true;
+      throw error;
+    }
+  }
+  try {
+    yield* decryptWith(identities, watched());
+  } catch (error) {
+    if (isSourceFault) throw error;
+    if (error instanceof WrongKey) throw backupProblems.create('wrong-key', { cause: error });
+    undecodable(error);
+  }
+}
+
 async function* decompressed(entry: ObjectEntry, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (entry.storedBytes > SMALL_BYTES || entry.bytes > 4 * SMALL_BYTES) {
     yield* streamed(stored);
@@ -198,5 +240,5 @@ async function* streamed(stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 class Undecodable extends Error {}
 
 function undecodable(cause: unknown): never {
-  throw new Undecodable('not zstd', { cause });
+  throw new Undecodable('not what the format asks for', { cause });
 }

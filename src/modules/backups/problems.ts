@@ -64,6 +64,13 @@ export const backupProblems = defineProblems('backups', {
     title: 'Wrong key',
     detail: 'The backup cannot be decrypted with the passphrase or identity that was given.',
   },
+  'unproven-key': {
+    status: 409,
+    title: 'Key not proven',
+    detail:
+      'Before the first backup is encrypted to BACKUP_RECIPIENT, show that you have its identity: run "bunkhouse backup key prove ' +
+      '--identity FILE" once, where the file is. Whoever loses the identity loses the backups.',
+  },
   'needs-key': {
     status: 422,
     title: 'Encrypted',

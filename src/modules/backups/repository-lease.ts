@@ -2,7 +2,7 @@ import { uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RepositoryObject, RepositoryStore } from '../../ports/repository-store.ts';
 import { backupProblems } from './problems.ts';
-import { readSmall, writeSmall } from './small-objects.ts';
+import { readText, writeText } from './small-objects.ts';
 
 /** Who holds a lease, for people. */
 export interface Holder {
@@ -56,7 +56,7 @@ export function repositoryLeases(
     const own = found.find(({ key }) => key === ownKey);
     for (const other of found) {
       if (other.key === ownKey) continue;
-      const note = readNote(await readSmall(store, other.key));
+      const note = readNote(await readText(store, other.key));
       if (!note || (kind === 'shared' && note.kind === 'shared')) continue;
       const age = Math.abs((own?.modifiedAt ?? clock.now()) - other.modifiedAt);
       if (age < deadMs || (await isRenewed(other))) return note;
@@ -84,7 +84,7 @@ export function repositoryLeases(
       if (isOver || lost.signal.aborted) return;
       try {
         if (isTooLate() || !(await store.stat(key))) return lose();
-        await writeSmall(store, key, JSON.stringify(note));
+        await writeText(store, key, JSON.stringify(note));
         renewedAt = startedAt;
       } catch {
         // The next try may succeed while there is time.
@@ -116,7 +116,7 @@ export function repositoryLeases(
     const key = `${PREFIX}${uuidv7(clock.now())}.json`;
     const note: Note = { kind, purpose, ...holder, since: new Date(clock.now()).toISOString() };
     for (let attempt = 1; ; attempt++) {
-      await writeSmall(store, key, JSON.stringify(note));
+      await writeText(store, key, JSON.stringify(note));
       const conflict = await findConflict(kind, key).catch(async (error: unknown) => {
         await store.delete(key).catch(() => undefined);
         throw error;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open as openFile, unlink } from 'node:fs/promises';
 import { isUuid, uuidv7 } from '../../kernel/ids.ts';
@@ -7,8 +8,9 @@ import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
 import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
 import { type Manifest, type ObjectEntry, readManifestText, toManifestKey, toManifestText } from './manifest.ts';
-import { fromKey, type ObjectName, toKey, toStem } from './object-names.ts';
+import { fromKey, isEncryptedKey, type ObjectName, toKey, toStem } from './object-names.ts';
 import { backupProblems } from './problems.ts';
+import { type KeySettings, openKeys } from './repository-keys.ts';
 import {
   type Holder,
   type LeaseKind,
@@ -16,12 +18,14 @@ import {
   type RepositoryLease,
   repositoryLeases,
 } from './repository-lease.ts';
-import { readSmall, writeSmall } from './small-objects.ts';
+import { readText, writeText } from './small-objects.ts';
 
 export interface RepositoryOptions {
   readonly store: RepositoryStore;
   readonly clock: Clock;
   readonly holder: Holder;
+  /** Needed for what is encrypted, and to encrypt. */
+  readonly keys?: KeySettings;
   readonly leaseTimes?: LeaseTimes;
 }
 
@@ -44,12 +48,17 @@ export interface Repository {
   readonly id: string | null;
   /** Where it is, for people. */
   readonly place: string;
-  /** How new objects are kept. */
-  readonly encryption: 'none' | 'passphrase' | 'recipient';
-  /** What new objects are encrypted to; `null` when they are not. */
+  /** What new objects are encrypted to; `null` when they are not, or before {@link initialise}. */
   readonly recipient: string | null;
-  /** Makes the repository when it is new. To be called before anything is written. Idempotent. */
+  /**
+   * To be called before anything is written: makes the repository, and its key, when they are new, and makes sure that what is
+   * encrypted can be decrypted again. Idempotent.
+   * @throws backups/unproven-key until the owner of a recipient has opened the repository with the identity once;
+   * backups/needs-key when it is encrypted and nothing says so here.
+   */
   initialise(): Promise<void>;
+  /** Puts another passphrase in place of the one that it was opened with. */
+  changePassphrase(passphrase: string): Promise<void>;
   /** Whether the objects of a snapshot can be decrypted with the keys at hand. */
   canRead(manifest: Manifest): boolean;
   /** Whether a new snapshot may refer to the objects of this one: they are kept as new ones would be. */
@@ -99,10 +108,15 @@ const SNAPSHOTS = 'snapshots/';
 /** Small objects that are read at once. */
 const READS = 8;
 
-/** Opens a repository; it is asked for its description. @throws backups/newer-format, backups/damaged */
-export async function openRepository({ store, clock, holder, leaseTimes }: RepositoryOptions): Promise<Repository> {
+/**
+ * Opens a repository; it is asked for its description and its keys.
+ * @throws backups/newer-format, backups/damaged; backups/wrong-key when the passphrase does not open it.
+ */
+export async function openRepository(options: RepositoryOptions): Promise<Repository> {
+  const { store, clock, holder, leaseTimes } = options;
   const lease = repositoryLeases({ store, clock, holder }, leaseTimes);
-  let id = readDescription(await readSmall(store, REPOSITORY));
+  let id = readDescription(await readText(store, REPOSITORY));
+  const keys = await openKeys({ store, clock }, options.keys ?? {});
 
   const open = (entry: ObjectEntry): AsyncIterable<Uint8Array> => ({
     async *[Symbol.asyncIterator]() {
@@ -125,13 +139,20 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
     return entry;
   };
 
+  const describe = async (): Promise<void> => {
+    if (id !== null) return;
+    const description = { format: 1, id: uuidv7(clock.now()), createdAt: new Date(clock.now()).toISOString() };
+    await writeText(store, REPOSITORY, `${JSON.stringify(description, null, 2)}\n`);
+    // Had another machine the same idea, both go on with what was written last.
+    id = readDescription(await readText(store, REPOSITORY));
+  };
   const readSnapshots = async (): Promise<Snapshots> => {
     const keys = await keysOf(store, SNAPSHOTS);
     const manifests: Manifest[] = [];
     const broken: { key: string; reason: string }[] = [];
     await eachAtOnce(keys, READS, async (key) => {
       try {
-        const text = await readSmall(store, key);
+        const text = await readText(store, key);
         if (text === null) return;
         const manifest = readManifestText(text);
         if (toManifestKey(manifest) !== key) throw damaged({ key }, 'it is the manifest of another backup');
@@ -150,18 +171,17 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
       return id;
     },
     place: store.place,
-    encryption: 'none',
-    recipient: null,
+    get recipient() {
+      return keys.recipient;
+    },
     async initialise() {
       await store.check();
-      if (id !== null) return;
-      const description = { format: 1, id: uuidv7(clock.now()), createdAt: new Date(clock.now()).toISOString() };
-      await writeSmall(store, REPOSITORY, `${JSON.stringify(description, null, 2)}\n`);
-      // Had another machine the same idea, both go on with what was written last.
-      id = readDescription(await readSmall(store, REPOSITORY));
+      await describe();
+      await keys.prepare();
     },
-    canRead: ({ recipient }) => recipient === null,
-    canReuse: ({ recipient }) => recipient === null,
+    changePassphrase: (passphrase) => keys.changePassphrase(passphrase),
+    canRead: ({ recipient }) => recipient === null || keys.identities(recipient).length > 0,
+    canReuse: ({ recipient }) => recipient === keys.recipient,
 
     snapshots: readSnapshots,
     async find(idOrLatest, scope) {
@@ -179,26 +199,31 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
       // What could not be read again is not written.
       readManifestText(text);
       await held.assertHeld();
-      await writeSmall(store, key, text);
-      if ((await readSmall(store, key)) === text) return;
+      await writeText(store, key, text);
+      if ((await readText(store, key)) === text) return;
       await store.delete(key).catch(() => undefined);
       throw backupProblems.create('damaged-write');
     },
     forget: (manifest) => store.delete(toManifestKey(manifest)),
 
     async writeObject(name, plain, { signal } = {}) {
-      const { stored, encoded } = encode(plain);
+      const { recipient } = keys;
+      const { stored, encoded } = encode(plain, recipient);
       async function* asNamed() {
         yield* stored;
         if (encoded().sha256 !== name.sha256) throw backupProblems.create('wrong-content');
       }
-      return put(toKey(name, null), asNamed(), encoded, signal);
+      return put(toKey(name, recipient === null ? null : randomBytes(6).toString('hex')), asNamed(), encoded, signal);
     },
     async findObject(name) {
+      const { recipient } = keys;
+      // What is encrypted to another key would not fit a new snapshot.
+      const identities = recipient === null ? [] : keys.identities(recipient);
+      if (recipient !== null && identities.length === 0) return null;
       for await (const { key } of store.list(toStem(name))) {
-        if (key !== toKey(name, null)) continue;
+        if (fromKey(key)?.kind !== name.kind || isEncryptedKey(key) !== (recipient !== null)) continue;
         const stored = await store.get(key);
-        const encoded = stored && (await measure(stored));
+        const encoded = stored && (await measure(key, stored, identities));
         if (encoded?.sha256 === name.sha256) return { key, ...encoded };
       }
       return null;
@@ -211,10 +236,10 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
       }
       return hashes;
     },
-    openObject: (entry) => decode(entry, open(entry)),
+    openObject: (entry) => decode(entry, open(entry), keys.identities()),
     verifyStored,
 
-    list: (manifest) => readList(manifest, decode(manifest.blobs.list, open(manifest.blobs.list))),
+    list: (manifest) => readList(manifest, decode(manifest.blobs.list, open(manifest.blobs.list), [])),
     async writeList(lines, spoolPath, { signal } = {}) {
       let count = 0;
       let bytes = 0;
@@ -225,7 +250,7 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
           yield Buffer.from(toLine(line), 'latin1');
         }
       }
-      const { stored, encoded } = encode(texts());
+      const { stored, encoded } = encode(texts(), null);
       try {
         const spool = await openFile(spoolPath, 'w', 0o600);
         try {
@@ -243,11 +268,11 @@ export async function openRepository({ store, clock, holder, leaseTimes }: Repos
 
     lease,
 
-    writeCheck: (check) => writeSmall(store, toCheckKey(check), `${JSON.stringify(check, null, 2)}\n`),
+    writeCheck: (check) => writeText(store, toCheckKey(check), `${JSON.stringify(check, null, 2)}\n`),
     async checks() {
       const found: Check[] = [];
       await eachAtOnce(await keysOf(store, CHECKS), READS, async (key) => {
-        const check = readCheckText((await readSmall(store, key)) ?? '');
+        const check = readCheckText((await readText(store, key)) ?? '');
         if (check) found.push(check);
       });
       return found.sort((a, b) => (toCheckKey(a) < toCheckKey(b) ? 1 : -1));

@@ -1,10 +1,11 @@
 import type { RepositoryStore } from '../../ports/repository-store.ts';
 import { damaged } from './codec.ts';
+import { once } from './streams.ts';
 
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** The text of an object; `null` when there is none. @throws backups/damaged when it is larger than any such object. */
-export async function readSmall(store: RepositoryStore, key: string): Promise<string | null> {
+/** The content of an object; `null` when there is none. @throws backups/damaged when it is larger than any that is read so. */
+export async function readBytes(store: RepositoryStore, key: string): Promise<Uint8Array | null> {
   const body = await store.get(key);
   if (!body) return null;
   const chunks: Uint8Array[] = [];
@@ -14,14 +15,18 @@ export async function readSmall(store: RepositoryStore, key: string): Promise<st
     if (bytes > MAX_BYTES) throw damaged({ key }, 'it is far too large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
-export async function writeSmall(store: RepositoryStore, key: string, text: string): Promise<void> {
-  await store.put(
-    key,
-    (async function* () {
-      yield Buffer.from(text);
-    })(),
-  );
+export async function readText(store: RepositoryStore, key: string): Promise<string | null> {
+  const bytes = await readBytes(store, key);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+export async function writeBytes(store: RepositoryStore, key: string, bytes: Uint8Array): Promise<void> {
+  await store.put(key, once(bytes));
+}
+
+export async function writeText(store: RepositoryStore, key: string, text: string): Promise<void> {
+  await store.put(key, once(new TextEncoder().encode(text)));
 }
