@@ -1,6 +1,7 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
 import { ageRecipient } from './age-recipient.ts';
 import { backupKeep } from './backup-keep.ts';
+import { cron } from './cron.ts';
 import { cacheUrl } from './cache-url.ts';
 import { phpFpm } from './php-fpm.ts';
 import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
@@ -297,11 +298,11 @@ export const SETTINGS = {
     default: 'file:./backups',
     description: 'Where backups go: `file:PATH`, or `s3://BUCKET[/PREFIX]` with the AWS settings above.',
   }),
-  backupSchedule: text({
+  backupSchedule: cron({
     env: 'BACKUP_SCHEDULE',
     default: '0 3 * * *',
-    isPlanned: true,
-    description: 'When backups run: cron, or `off`.',
+    description:
+      'When the system is backed up: a cron expression in the time zone of the server, or `off`. A time at which no server ran is made up for.',
   }),
   backupKeep: backupKeep({
     env: 'BACKUP_KEEP',
