@@ -4,8 +4,10 @@ import { backupLocation, openRepositoryStore } from './backup-repository.ts';
 import type { Config } from './config/load.ts';
 import { databaseImages } from './db/database-images.ts';
 import { createKeyring } from './kernel/keys.ts';
+import { toArchive } from './modules/backups/archives.ts';
 import { type CreateOptions, createBackup } from './modules/backups/create.ts';
 import type { BackupJob, BackupJobResult, JobOptions } from './modules/backups/jobs.ts';
+import { backupProblems } from './modules/backups/problems.ts';
 import { openRepository } from './modules/backups/repository.ts';
 import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
@@ -31,12 +33,15 @@ export interface EngineJobOptions extends JobOptions {
 
 /** All the work on backups, as the settings have it. It is long and heavy: not for the process of the server. */
 export interface BackupEngine {
-  create(job: BackupJob<'create'>, on: EngineJobOptions): Promise<BackupJobResult<'create'>>;
+  create(job: BackupJob<'create' | 'import'>, on: EngineJobOptions): Promise<BackupJobResult<'create'>>;
+  /** The bytes of a tar. @throws backups/not-found, backups/needs-key, backups/damaged */
+  archive(job: BackupJob<'archive'>): Promise<ReadableStream<Uint8Array>>;
 }
 
 export async function openBackupEngine({ config, secret, log }: BackupEngineOptions): Promise<BackupEngine> {
+  const store = await openRepositoryStore(backupLocation(config), config, log);
   const repository = await openRepository({
-    store: await openRepositoryStore(backupLocation(config), config, log),
+    store,
     clock: systemClock,
     holder: { host: hostname(), pid: process.pid },
   });
@@ -60,6 +65,11 @@ export async function openBackupEngine({ config, secret, log }: BackupEngineOpti
         },
         on,
       ),
+    async archive({ id, files }) {
+      const manifest = await repository.find(id);
+      if (!manifest) throw backupProblems.create('not-found');
+      return toArchive(repository, store, manifest, files);
+    },
   };
 }
 

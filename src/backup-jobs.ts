@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import type { InstallationSecret } from './backup-engine.ts';
 import type { Config } from './config/load.ts';
-import { type JobFailure, runJobProcess } from './drivers/job-process.ts';
+import { type JobFailure, runJobProcess, streamJobProcess } from './drivers/job-process.ts';
 import { AppError, type ProblemRow } from './kernel/errors.ts';
 import { type CreationLeaseTimes, holdCreationLease } from './modules/backups/creation-lease.ts';
-import type { BackupJob, BackupJobKind, BackupJobResult, JobOptions, JobProgress } from './modules/backups/jobs.ts';
+import type { BackupJob, BackupJobResult, JobOptions, JobProgress } from './modules/backups/jobs.ts';
 import type { Leases } from './ports/leases.ts';
 import { problemTables } from './problem-tables.ts';
+
+const ENTRY = join(import.meta.dirname, 'workers/backups.ts');
 
 /** What the process of a job is told. */
 export interface BackupOrder {
@@ -28,12 +30,12 @@ export interface RunBackupJobOptions extends JobOptions {
  * taken this process holds the lease that keeps deleted files' objects; when it is lost the backup does not become complete.
  * @throws what the job threw, `backups/*` among them; the signal's reason; `server/internal` when the process died.
  */
-export async function runBackupJob<Kind extends BackupJobKind>(
-  job: BackupJob<Kind>,
+export async function runBackupJob<Job extends BackupJob>(
+  job: Job,
   options: RunBackupJobOptions,
-): Promise<BackupJobResult<Kind>> {
+): Promise<BackupJobResult<Job['kind']>> {
   const { leases, leaseTimes, signal } = options;
-  if (job.kind !== 'create') return run(job, options, async () => true);
+  if (job.kind !== 'create' && job.kind !== 'import') return run(job, options, async () => true);
   const lease = await holdCreationLease(leases, { ...leaseTimes, signal });
   let isFinished = false;
   try {
@@ -46,13 +48,25 @@ export async function runBackupJob<Kind extends BackupJobKind>(
   }
 }
 
-async function run<Kind extends BackupJobKind>(
-  job: BackupJob<Kind>,
+/** The bytes that a job gives, in a process of its own that ends when nobody reads them any more. */
+export function streamBackupJob(
+  job: BackupJob<'archive'>,
+  { config, secret }: Pick<RunBackupJobOptions, 'config' | 'secret'>,
+): ReadableStream<Uint8Array> {
+  const order: BackupOrder = { job, config, secret };
+  return streamJobProcess<BackupOrder, JobProgress>(
+    { entry: ENTRY, order, onProgress: () => undefined, onAsk: async () => true },
+    toError,
+  );
+}
+
+async function run<Job extends BackupJob>(
+  job: Job,
   { config, secret, onProgress = () => undefined, signal }: Omit<RunBackupJobOptions, 'leases'>,
   onAsk: () => Promise<boolean>,
-): Promise<BackupJobResult<Kind>> {
-  const outcome = await runJobProcess<BackupOrder, JobProgress, BackupJobResult<Kind>>({
-    entry: join(import.meta.dirname, 'workers/backups.ts'),
+): Promise<BackupJobResult<Job['kind']>> {
+  const outcome = await runJobProcess<BackupOrder, JobProgress, BackupJobResult<Job['kind']>>({
+    entry: ENTRY,
     order: { job, config, secret },
     onProgress,
     onAsk,

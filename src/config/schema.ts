@@ -1,8 +1,8 @@
 import { parseAddressRange } from '../kernel/address-range.ts';
 import { ageRecipient } from './age-recipient.ts';
 import { backupKeep } from './backup-keep.ts';
-import { cron } from './cron.ts';
 import { cacheUrl } from './cache-url.ts';
+import { cron } from './cron.ts';
 import { phpFpm } from './php-fpm.ts';
 import { readCacheRule, readProxyRoute } from './proxy-routes.ts';
 import { bucketName, storageUrl } from './storage-url.ts';

@@ -45,15 +45,52 @@ const NICENESS = '10';
  */
 export async function runJobProcess<Order, Progress, Result>(
   options: JobProcessOptions<Order, Progress>,
-): Promise<{ readonly result: Result } | { readonly failure: JobFailure }> {
+): Promise<JobOutcome<Result>> {
+  return start<Order, Progress, Result>(options, 'ignore').outcome;
+}
+
+/**
+ * A job that gives bytes. The stream ends when the job has, and fails when it fails; nobody reading it any more ends the job.
+ * @param toError the error of a stream whose job failed.
+ */
+export function streamJobProcess<Order, Progress>(
+  options: JobProcessOptions<Order, Progress>,
+  toError: (failure: JobFailure) => Error,
+): ReadableStream<Uint8Array> {
+  const given = new AbortController();
+  const signal = AbortSignal.any([given.signal, ...(options.signal ? [options.signal] : [])]);
+  let job: { readonly reader: ReadableStreamDefaultReader<Uint8Array>; readonly outcome: Promise<JobOutcome<unknown>> };
+  return new ReadableStream<Uint8Array>({
+    start() {
+      const { child, outcome } = start<Order, Progress, unknown>({ ...options, signal }, 'pipe');
+      outcome.catch(() => undefined);
+      job = { reader: (child.stdout as ReadableStream<Uint8Array>).getReader(), outcome };
+    },
+    async pull(controller) {
+      const { done, value } = await job.reader.read();
+      if (!done) return controller.enqueue(value);
+      const ended = await job.outcome;
+      if ('failure' in ended) throw toError(ended.failure);
+      controller.close();
+    },
+    cancel: () => given.abort(new Error('nobody reads it any more')),
+  });
+}
+
+type JobOutcome<Result> = { readonly result: Result } | { readonly failure: JobFailure };
+
+function start<Order, Progress, Result>(
+  options: JobProcessOptions<Order, Progress>,
+  stdout: 'ignore' | 'pipe',
+): { readonly child: Bun.Subprocess; readonly outcome: Promise<JobOutcome<Result>> } {
   const { entry, order, onProgress, onAsk, signal } = options;
   signal?.throwIfAborted();
-  let outcome: { readonly result: Result } | { readonly failure: JobFailure } | null = null;
+  let outcome: JobOutcome<Result> | null = null;
 
-  const child = Bun.spawn([...lowPriority(), process.execPath, '--smol', entry], {
+  const child: Bun.Subprocess = Bun.spawn([...lowPriority(), process.execPath, '--smol', entry], {
     env: environment(),
     stdin: 'ignore',
-    stdout: 'ignore',
+    stdout,
     stderr: 'ignore',
     serialization: 'advanced',
     ipc(message: FromJobProcess<Progress, Result>) {
@@ -73,12 +110,15 @@ export async function runJobProcess<Order, Progress, Result>(
   };
   const kill = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', kill, { once: true });
-  const exitCode = await child.exited;
-  signal?.removeEventListener('abort', kill);
-  signal?.throwIfAborted();
-  if (outcome !== null) return outcome;
-  const cause = new Error(`the process of a job died (exit code ${exitCode}, signal ${child.signalCode})`);
-  throw serverProblems.create('internal', { cause });
+  const end = async (): Promise<JobOutcome<Result>> => {
+    const exitCode = await child.exited;
+    signal?.removeEventListener('abort', kill);
+    signal?.throwIfAborted();
+    if (outcome !== null) return outcome;
+    const cause = new Error(`the process of a job died (exit code ${exitCode}, signal ${child.signalCode})`);
+    throw serverProblems.create('internal', { cause });
+  };
+  return { child, outcome: end() };
 }
 
 /** Commands that start the rest with low priority: all its threads then have it from the start. */

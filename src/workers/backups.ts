@@ -9,6 +9,17 @@ serveJob<BackupOrder, JobProgress, BackupJobResult>(async ({ job, config, secret
   const engine = await openBackupEngine({ config, secret, log: silentLog });
   switch (job.kind) {
     case 'create':
+    case 'import':
       return engine.create(job, { onProgress, guard: { isHeld: ask } });
+    case 'archive':
+      for await (const chunk of await engine.archive(job)) await written(chunk);
+      return null;
   }
 });
+
+/** Hands bytes to whoever reads our output, at their pace. */
+function written(chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -7,15 +7,17 @@ import { databaseProblems, storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DatabaseImages, FileRow } from '../../ports/database-images.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import { readArchive } from './archive.ts';
+import type { ListLine } from './blob-list.ts';
 import type { CreationLease } from './creation-lease.ts';
-import type { CreateJob, CreateResult, JobOptions } from './jobs.ts';
+import type { CreateJob, CreateResult, ImportJob, JobOptions } from './jobs.ts';
 import type { DatabaseEntry, Manifest, ObjectEntry } from './manifest.ts';
 import { backupProblems } from './problems.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
 import type { Repository } from './repository.ts';
 import { type ContentTally, storeContents } from './store-contents.ts';
 import { createThrottle } from './throttle.ts';
-import { spoolUserIndex } from './user-index.ts';
+import { type SpooledIndex, spoolUserIndex } from './user-index.ts';
 
 export interface CreateOptions {
   readonly repository: Repository;
@@ -37,7 +39,7 @@ export interface CreateOptions {
 
 /** A run under way. */
 interface Run extends CreateOptions {
-  readonly job: CreateJob;
+  readonly job: CreateJob | ImportJob;
   readonly scratch: string;
   readonly progress: ProgressReporter;
   readonly signal: AbortSignal;
@@ -61,7 +63,11 @@ const READ_BYTES = 2 ** 20;
  * @throws backups/busy, backups/lease-lost, backups/no-room, backups/damaged-database, backups/damaged-write, backups/not-found for an
  * account that is gone; the signal's reason.
  */
-export async function createBackup(job: CreateJob, options: CreateOptions, on: JobOptions = {}): Promise<CreateResult> {
+export async function createBackup(
+  job: CreateJob | ImportJob,
+  options: CreateOptions,
+  on: JobOptions = {},
+): Promise<CreateResult> {
   const { repository, clock, workDir } = options;
   const startedAt = clock.now();
   // Whoever takes a backup is alone on this system, so nobody uses these.
@@ -75,11 +81,11 @@ export async function createBackup(job: CreateJob, options: CreateOptions, on: J
       const signal = AbortSignal.any([lease.signal, ...(on.signal ? [on.signal] : [])]);
       const progress = createProgress(on.onProgress ?? (() => undefined));
       const run: Run = { ...options, job, scratch, progress, signal, previous: await findPrevious(repository, job) };
-      const taken = await (job.scope === 'system' ? takeSystem(run) : takeUser(run));
+      const taken = await take(run);
       const manifest: Manifest = {
         format: 1,
         id: job.id,
-        scope: job.scope,
+        scope: scopeOf(job),
         userId: job.userId,
         note: job.note,
         tookMs: Math.max(0, clock.now() - startedAt),
@@ -106,6 +112,16 @@ export async function createBackup(job: CreateJob, options: CreateOptions, on: J
 interface Taken {
   readonly parts: Parts;
   readonly result: Omit<CreateResult, 'id' | 'tookMs' | 'damaged'>;
+}
+
+function take(run: Run): Promise<Taken> {
+  const { job } = run;
+  if (job.kind === 'import') return takeArchive(run, job);
+  return job.scope === 'system' ? takeSystem(run) : takeUser(run);
+}
+
+function scopeOf(job: CreateJob | ImportJob): Manifest['scope'] {
+  return job.kind === 'import' ? 'user' : job.scope;
 }
 
 async function takeSystem(run: Run): Promise<Taken> {
@@ -173,14 +189,66 @@ async function takeSystem(run: Run): Promise<Taken> {
 
 /** Rows are read in one go and kept in a file of their own, so that nothing holds the live database while contents are copied. */
 async function takeUser(run: Run): Promise<Taken> {
-  const { images, job, progress, repository, signal } = run;
+  const { images, job, progress } = run;
   if (!images.names.includes('main')) throw backupProblems.create('in-memory');
   progress.begin(PHASES.images, 0);
   const createdAt = new Date(run.clock.now()).toISOString();
   const account = job.userId === null ? null : await images.liveAccount(job.userId);
   if (!account) throw backupProblems.create('not-found');
   const index = await spoolUserIndex(account, images.liveFiles(account.id), run.scratch);
-  const { blobs, tally } = await storeFiles(run, index.rows, index.bytes);
+  const stored = await storeFiles(run, index.rows, index.bytes);
+  return finishUser(run, createdAt, index, stored);
+}
+
+/** What somebody brought along: nothing of it is believed that does not agree with its hashes. */
+async function takeArchive(run: Run, { objectKey, userId }: ImportJob): Promise<Taken> {
+  const { clock, objects, progress, repository, scratch, signal } = run;
+  const archive = await objects.get(objectKey);
+  if (!archive) throw backupProblems.create('no-archive');
+  const createdAt = new Date(clock.now()).toISOString();
+  progress.begin(PHASES.files, archive.size);
+  const tally: ContentTally = { storedBlobs: 0, storedBytes: 0, damaged: [] };
+  const contents = new Map<string, ListLine>();
+  const { body } = archive;
+  const tar = body instanceof Blob ? body.stream() : body;
+  const { account, files } = await readArchive(
+    tar,
+    () => undefined,
+    async ({ sha256, size }, content) => {
+      signal.throwIfAborted();
+      const name = { kind: 'blob', sha256 } as const;
+      let line = contents.get(sha256) ?? (await repository.findObject(name));
+      if (line) for await (const _ of content);
+      else {
+        line = await repository.writeObject(name, content, { signal });
+        tally.storedBlobs++;
+        tally.storedBytes += size;
+      }
+      contents.set(sha256, line);
+      progress.add(size);
+    },
+  );
+  const lines = [...contents.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  async function* inOrder() {
+    yield* lines;
+  }
+  const blobs = await repository.writeList(inOrder(), join(scratch, 'list'), { signal });
+  async function* rows(): AsyncGenerator<FileRow> {
+    for (const { path: _, createdAt: made, updatedAt, ...file } of files) {
+      yield { ...file, ownerId: userId, objectKey: '', createdAt: Date.parse(made), updatedAt: Date.parse(updatedAt) };
+    }
+  }
+  const owner = { ...account, id: userId, createdAt: Date.parse(account.createdAt) };
+  const index = await spoolUserIndex(owner, rows(), scratch);
+  return finishUser(run, createdAt, index, { blobs, tally });
+}
+
+async function finishUser(
+  { progress, repository, signal }: Run,
+  createdAt: string,
+  index: SpooledIndex,
+  { blobs, tally }: { readonly blobs: Manifest['blobs']; readonly tally: ContentTally },
+): Promise<Taken> {
   progress.begin(PHASES.finishing, 0);
   const entry = await storeSealed(repository, index.document, signal);
   return {
@@ -249,7 +317,9 @@ async function storeSealed(
 }
 
 /** One of the whole system has the contents of all users. One whose list is damaged is of no use. */
-async function findPrevious(repository: Repository, { scope, userId }: CreateJob): Promise<Manifest[]> {
+async function findPrevious(repository: Repository, job: CreateJob | ImportJob): Promise<Manifest[]> {
+  const scope = scopeOf(job);
+  const { userId } = job;
   const { manifests } = await repository.snapshots();
   const usable = manifests.filter((manifest) => repository.canReuse(manifest));
   const system = usable.find((manifest) => manifest.scope === 'system');
@@ -283,6 +353,10 @@ function translated(error: unknown): unknown {
   if (storageProblems.is(error, 'full')) {
     const detail = 'There is not enough room where backups are kept. No backup was made.';
     return backupProblems.create('no-room', { cause: error, detail });
+  }
+  if (backupProblems.is(error, 'wrong-content')) {
+    const detail = 'The archive was not taken. The content of a file in it is not what its index says.';
+    return backupProblems.create('refused-archive', { cause: error, detail });
   }
   if (databaseProblems.is(error, 'corrupt')) return backupProblems.create('damaged-database', { cause: error });
   if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {

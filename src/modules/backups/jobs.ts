@@ -6,6 +6,9 @@ import type { Manifest } from './manifest.ts';
  */
 export interface BackupJobs {
   create: { readonly order: CreateJob; readonly result: CreateResult };
+  import: { readonly order: ImportJob; readonly result: CreateResult };
+  /** Gives its bytes through the standard output of its process. */
+  archive: { readonly order: ArchiveJob; readonly result: null };
 }
 
 export type BackupJobKind = keyof BackupJobs;
@@ -21,6 +24,24 @@ export interface CreateJob {
   /** Of scope `user`: whose files. Of scope `system`: who asked, if anybody. */
   readonly userId: string | null;
   readonly note: string;
+}
+
+/** Makes a backup of a user's out of an archive. */
+export interface ImportJob {
+  readonly kind: 'import';
+  readonly id: string;
+  readonly userId: string;
+  readonly note: string;
+  /** The archive in the object store. */
+  readonly objectKey: string;
+}
+
+/** Writes a backup as a tar. */
+export interface ArchiveJob {
+  readonly kind: 'archive';
+  readonly id: string;
+  /** Of scope `user`: only these. */
+  readonly files?: readonly string[] | undefined;
 }
 
 /** How far a job is. */
