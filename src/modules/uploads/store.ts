@@ -76,15 +76,12 @@ export const fileStore = {
     await tx.delete(files).where(eq(files.id, id));
   },
 
-  /** Whether a row names the object, be it to have it deleted. */
+  /** Whether a row names the object. */
   async hasObject(queries: Queries, objectKey: string): Promise<boolean> {
     const file = await queries.select({ id: files.id }).from(files).where(eq(files.objectKey, objectKey)).get();
     if (file) return true;
     const isVariant = eq(fileVariants.objectKey, objectKey);
-    const variant = await queries.select({ id: fileVariants.id }).from(fileVariants).where(isVariant).get();
-    if (variant) return true;
-    const isDoomed = eq(doomedObjects.objectKey, objectKey);
-    return (await queries.select().from(doomedObjects).where(isDoomed).get()) !== undefined;
+    return (await queries.select({ id: fileVariants.id }).from(fileVariants).where(isVariant).get()) !== undefined;
   },
 
   /**
