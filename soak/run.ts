@@ -2,11 +2,12 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse } from './parse/index.ts';
+import { php } from './php/index.ts';
 import type { Soak } from './soak.ts';
 import { sockets } from './sockets/index.ts';
 import { uploads, uploadsToS3 } from './uploads/index.ts';
 
-const SOAKS: readonly Soak[] = [sockets, uploads, uploadsToS3, parse];
+const SOAKS: readonly Soak[] = [sockets, uploads, uploadsToS3, parse, php];
 const USAGE = `bun run soak <name> [--seconds N] [--size N] [--log FILE]
 
 soaks:

@@ -201,6 +201,7 @@ export class FastCgiConnection implements Wire {
         this.#onDrain = null;
       }
       if (this.#isClosed) return;
+      this.#exchange?.onSent();
     }
     if (sent < size) throw new WrongBodySize('the body is shorter than announced');
     this.#isSending = false;

@@ -26,7 +26,7 @@ export class ClientGone extends Error {
 }
 
 export interface SilenceLimits {
-  /** From the request to the first byte of its answer. */
+  /** From the last of the request to the first byte of its answer. */
   readonly firstByteMs: number;
   /** Between two pieces of output, and for a client that takes none. */
   readonly idleMs: number;
@@ -108,6 +108,11 @@ export class Exchange implements RecordSink {
     this.#isDone = true;
     this.#output?.end();
     this.#reportErrors(this.#head.status);
+  }
+
+  /** A part of the body was taken: php-fpm is not silent, it has not even got all of the request. */
+  onSent(): void {
+    this.#movedAt = performance.now();
   }
 
   /** The connection is gone, or must go. */

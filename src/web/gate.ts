@@ -235,6 +235,7 @@ export function createGate(options: GateOptions): Gate {
       if (!response) return askFallback(index + 1, request, context);
       context.route = fallback.route;
       context.isForeign = fallback.isForeign === true;
+      if (context.method === 'HEAD') leaveLengthOpen(response);
       return response;
     });
   }
@@ -330,6 +331,15 @@ function toGet(head: Request): Request {
   const headers = new Headers(head.headers);
   headers.delete('range');
   return new Request(head.url, { method: 'GET', headers, signal: head.signal });
+}
+
+/**
+ * The runtime says of a HEAD without a length that the content has 0 bytes, which GET would not say (RFC 9110 §8.6). What has no
+ * length comes in chunks (RFC 9112 §6.1).
+ */
+function leaveLengthOpen({ status, body, headers }: Response): void {
+  const isLengthless = body === null && status !== 204 && status !== 304 && !headers.has('content-length');
+  if (isLengthless) headers.set('transfer-encoding', 'chunked');
 }
 
 /** HEAD is GET without the content, its length kept (RFC 9110 §9.3.2). */

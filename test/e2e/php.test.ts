@@ -339,6 +339,18 @@ describe.if(PHP_FPM !== null)('PHP', () => {
       expect(raw).toContain(`x-name: ${Buffer.from('körper').toString('latin1')}`);
     });
 
+    test('to HEAD say of their length what the script says, or nothing', async () => {
+      const head = async (path: string) =>
+        (
+          await sendRaw(server.url, `HEAD ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+        ).toLowerCase();
+      expect(await head('/php/liar.php?length=3')).toContain('\r\ncontent-length: 3\r\n');
+      for (const path of ['/php/answer.php?status=200', '/php/index.php']) {
+        expect(await head(path)).not.toContain('content-length');
+      }
+      expect(await head('/php/style.css')).toContain('\r\ncontent-length: 19\r\n');
+    });
+
     test('to HEAD have no body', async () => {
       const answer = await call('HEAD', '/php/answer.php?status=200');
       expect([answer.status, answer.text, answer.headers.get('x-from')]).toEqual([200, '', 'php']);

@@ -23,10 +23,14 @@ const HELD_BACK = new Set([
 const WITHOUT_BODY = new Set([204, 205, 304]);
 
 /** Turns a script's answer into ours. The body streams as the script writes it. */
-export function toResponse({ status, headers, body }: PhpAnswer, method: string): Response {
+export function toResponse(answer: PhpAnswer, method: string): Response {
+  const { status, headers, body } = answer;
   const kept = toHeaders(headers);
   if (method === 'HEAD' || WITHOUT_BODY.has(status)) {
     discard(body);
+    // Nothing follows that a wrong one could cut, and a download may tell its size by it.
+    const length = method === 'HEAD' ? findHeader(answer, 'content-length') : null;
+    if (length !== null && /^\d{1,15}$/.test(length)) kept.set('content-length', length);
     return new Response(null, { status, headers: kept });
   }
   return new Response(body, { status, headers: kept });
