@@ -86,7 +86,7 @@ describe.if(PHP_FPM !== null)('php-fpm', () => {
     const observer = { ...silent, onRetry: () => void retries++ };
     const pool = attachedPhpPool({ address: phpFpm.address, size: 2, observer });
     const statuses = await Promise.all(
-      Array.from({ length: 400 }, async () => (await hello(pool, join(folder.path, 'script.php'))).status),
+      Array.from({ length: 120 }, async () => (await hello(pool, join(folder.path, 'script.php'))).status),
     );
     expect(new Set(statuses)).toEqual(new Set([200]));
     expect(retries).toBeGreaterThan(0);
