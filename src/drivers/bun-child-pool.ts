@@ -1,6 +1,7 @@
 import { serverProblems } from '../kernel/problems.ts';
 import type { ChildJobOptions, ChildOutcome, ChildPool, JobAnswer, JobMessage } from '../ports/child-pool.ts';
 import type { Logger } from '../ports/logger.ts';
+import { createExchangeFile, type ExchangeFile } from './exchange-file.ts';
 import { residentBytes } from './process-memory.ts';
 
 export interface ChildPoolOptions {
@@ -19,6 +20,8 @@ export interface ChildPoolOptions {
   readonly idleMs?: number;
   /** After so many jobs a child is replaced. */
   readonly maxJobs?: number;
+  /** Where large bytes may lie on their way to a child and back. Default: memory, else the disk for temporary files. */
+  readonly exchangeDirectories?: readonly string[];
 }
 
 const MEMORY_LOOK_MS = 100;
@@ -26,6 +29,8 @@ const MEMORY_LOOK_MS = 100;
 const BUSY_MS = 60_000;
 /** What the system grants a child, so that one whose parent was killed while its parser loops ends by itself. */
 const CPU_SECONDS = 240;
+/** How long a child's allocator keeps what a job gave back: the next job takes a fifth longer when the system has to find it anew. */
+const PURGE_DELAY_MS = '1000';
 
 interface Waiting<Job, Result> {
   readonly job: Job;
@@ -37,14 +42,18 @@ interface Waiting<Job, Result> {
 interface Child<Job, Result> {
   readonly process: Bun.Subprocess;
   readonly isReady: PromiseWithResolvers<boolean>;
+  /** What large bytes go through. */
+  readonly file: ExchangeFile | null;
   running: (Waiting<Job, Result> & { readonly startedAt: number; deadline: Timer | null }) | null;
   fate: Exclude<ChildOutcome<never>['status'], 'done'>;
+  /** It was killed, and what still comes from it counts no more. */
+  isEnding: boolean;
   jobs: number;
   busyMs: number;
   idle: Timer | null;
 }
 
-/** Children as Bun processes; jobs and results go by structured clone over their channel. */
+/** Children as Bun processes; jobs and results go by structured clone over their channel, large bytes in them through a file. */
 export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<Job, Result> {
   const { name, entry, size, maxWaiting, maxMemoryBytes, log, idleMs = 60_000, maxJobs = 2_000 } = options;
   const children = new Set<Child<Job, Result>>();
@@ -53,21 +62,23 @@ export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<
   let isStopped = false;
 
   const spawn = (): Child<Job, Result> => {
+    const file = createExchangeFile(options.exchangeDirectories);
     const spawned = Bun.spawn(['/bin/sh', '-c', `ulimit -t ${CPU_SECONDS}; exec "$0" "$1"`, process.execPath, entry], {
       // Nothing of our environment: it holds secrets, and what the child reads comes from strangers.
-      env: { PATH: '/usr/bin:/bin' },
-      stdin: 'ignore',
-      stdout: 'ignore',
-      stderr: 'ignore',
+      env: { PATH: '/usr/bin:/bin', MIMALLOC_PURGE_DELAY: PURGE_DELAY_MS },
+      // The file is the one after standard error: `EXCHANGE_FD`.
+      stdio: ['ignore', 'ignore', 'ignore', ...(file ? [file.fd] : [])],
       serialization: 'advanced',
-      ipc: (answer: JobAnswer<Result>) => onAnswer(child, answer),
+      ipc: (answer: JobAnswer<Result>) => void onAnswer(child, answer),
       onExit: (_, code, signal) => onExit(child, code, signal),
     });
     const child: Child<Job, Result> = {
       process: spawned,
       isReady: Promise.withResolvers(),
+      file,
       running: null,
       fate: 'crashed',
+      isEnding: false,
       jobs: 0,
       busyMs: 0,
       idle: null,
@@ -81,24 +92,39 @@ export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<
     const running = { ...waiting, startedAt: performance.now(), deadline: null as Timer | null };
     child.running = running;
     if (!(await child.isReady.promise) || child.running !== running) return;
+    const { message, blocks } = (await child.file?.put(waiting.job)) ?? { message: waiting.job, blocks: null };
+    if (child.running !== running || child.isEnding) return;
     running.deadline = setTimeout(() => end(child, 'late'), waiting.options.deadlineMs);
     memoryLook ??= setInterval(lookAtMemory, MEMORY_LOOK_MS);
-    child.process.send({ job: waiting.job } satisfies JobMessage<Job>);
+    child.process.send({ job: message, blocks } satisfies JobMessage<Job>);
   };
 
   const end = (child: Child<Job, Result>, fate: Child<Job, Result>['fate']): void => {
+    if (child.isEnding) return;
     child.fate = fate;
+    child.isEnding = true;
     child.process.kill('SIGKILL');
   };
 
-  const onAnswer = (child: Child<Job, Result>, answer: JobAnswer<Result>): void => {
+  const onAnswer = async (child: Child<Job, Result>, answer: JobAnswer<Result>): Promise<void> => {
     if ('ready' in answer) {
       child.isReady.resolve(true);
       return;
     }
-    const settled = release(child);
-    if ('result' in answer) settled?.resolve({ status: 'done', result: answer.result });
-    else settled?.reject(Object.assign(new Error(answer.error.message), { stack: answer.error.stack }));
+    if (child.isEnding) return;
+    if (child.running?.deadline) clearTimeout(child.running.deadline);
+    if ('error' in answer) {
+      release(child)?.reject(Object.assign(new Error(answer.error.message), { stack: answer.error.stack }));
+    } else {
+      let { result } = answer;
+      try {
+        if (child.file) result = await child.file.take(result, answer.blocks);
+      } catch {
+        end(child, 'crashed');
+      }
+      if (child.isEnding) return;
+      release(child)?.resolve({ status: 'done', result });
+    }
     if (isWorn(child)) {
       children.delete(child);
       child.process.kill('SIGTERM');
@@ -110,6 +136,7 @@ export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<
 
   const onExit = (child: Child<Job, Result>, code: number | null, signal: unknown): void => {
     if (child.idle) clearTimeout(child.idle);
+    child.file?.close();
     children.delete(child);
     const settled = release(child);
     if (!isStopped && Bun.peek.status(child.isReady.promise) === 'pending') {

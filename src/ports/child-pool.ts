@@ -4,7 +4,8 @@
  */
 export interface ChildPool<Job, Result> {
   /**
-   * Does one job: at once, or when a child is free. Messages are copied by structured clone.
+   * Does one job: at once, or when a child is free. Messages are copied by structured clone; bytes in them must not change while
+   * the job lasts.
    * @throws `server/busy` when too many jobs wait already; the signal's reason when it fires, in the queue or during the job.
    */
   run(job: Job, options: ChildJobOptions): Promise<ChildOutcome<Result>>;
@@ -31,13 +32,18 @@ export type ChildOutcome<Result> =
   /** The child died of the job. */
   | { readonly status: 'crashed' };
 
+/** Bytes of a message that come another way than the rest: the property they belong to, and how many they are. */
+export type Block = readonly [name: string, bytes: number];
+
 /** To a child: one job. It gets the next when it has answered this one. */
 export interface JobMessage<Job> {
   readonly job: Job;
+  /** What of the job lies in the file that both have open; null when there is no such file. */
+  readonly blocks: readonly Block[] | null;
 }
 
 /** From a child: that it can begin, what a job gave, or that the job threw, which is a bug. */
 export type JobAnswer<Result> =
   | { readonly ready: true }
-  | { readonly result: Result }
+  | { readonly result: Result; readonly blocks: readonly Block[] }
   | { readonly error: { readonly message: string; readonly stack: string | undefined } };

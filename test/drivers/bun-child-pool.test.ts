@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { bunChildPool, type ChildPoolOptions } from '../../src/drivers/bun-child-pool.ts';
 import type { ChildOutcome, ChildPool } from '../../src/ports/child-pool.ts';
 import { recordingLog } from '../support/fakes.ts';
@@ -43,6 +45,32 @@ describe('a pool of children', () => {
     const sent = { text: 'ä\0\ud800', bytes: new Uint8Array([1, 2, 3]), when: new Date(0), nested: [{ a: null }] };
     expect(resultOf(await pool.run({ echo: sent }, LONG))).toEqual(sent);
   });
+
+  test('copies large bytes, wherever they go through', async () => {
+    const bytes = new Uint8Array(9_000_000).map((_, index) => index * 7);
+    for (const exchangeDirectories of [undefined, [tmpdir()], [join(import.meta.dirname, 'missing')]]) {
+      const { pool } = open(exchangeDirectories ? { exchangeDirectories } : {});
+      for (let time = 0; time < 2; time++) {
+        const sent = { back: bytes, part: bytes.subarray(1_000_000, 1_100_000), text: 'ä' };
+        expect(Bun.deepEquals(resultOf(await pool.run(sent, LONG)), sent, true)).toBe(true);
+      }
+    }
+  }, 30_000);
+
+  test('lives on when a job is ended while its bytes are on their way', async () => {
+    const { pool } = open();
+    await pool.run({ echo: 0 }, LONG);
+    const part = new Uint8Array(0);
+    for (let time = 0; time < 6; time++) {
+      const leaving = new AbortController();
+      const sent = { back: new Uint8Array(20_000_000).fill(time), part, text: '' };
+      const left = caught(pool.run(sent, { ...LONG, signal: leaving.signal }));
+      for (let turn = 0; turn < 2 * time; turn++) await setImmediate();
+      leaving.abort(new Error('left'));
+      await left;
+      expect(resultOf(await pool.run({ echo: time }, LONG))).toBe(time);
+    }
+  }, 30_000);
 
   test('keeps a child for the next job and does jobs of one child one after the other', async () => {
     const { pool } = open();

@@ -6,74 +6,12 @@ import { parseProblems } from './problems.ts';
  */
 export interface BracketSyntax {
   readonly maxDepth: number;
-  /** What begins a text, and ends it. */
-  readonly quotes: string;
+  /** What each byte may begin. */
+  readonly kinds: Uint8Array;
   /** Comments to the end of the line. */
   readonly hasLineComments: boolean;
   /** Whether a slash may begin a regular expression. */
   readonly hasRegExps: boolean;
-}
-
-/** lightningcss dies at a few thousand levels; some malformed chains of 64 already take it minutes. */
-export const CSS_BRACKETS: BracketSyntax = { maxDepth: 64, quotes: '"\'', hasLineComments: false, hasRegExps: false };
-/** oxc dies between five and twenty thousand levels. */
-export const JS_BRACKETS: BracketSyntax = { maxDepth: 256, quotes: '"\'`', hasLineComments: true, hasRegExps: true };
-
-/** @param source in UTF-8, whose every byte below 128 is a character. @throws `parse/too-deep`, naming the place. */
-export function assertShallow(source: Uint8Array, syntax: BracketSyntax): void {
-  const { maxDepth, quotes, hasLineComments, hasRegExps } = syntax;
-  const quoteUnits = new Set([...quotes].map((quote) => quote.charCodeAt(0)));
-  /** Templates that are open, by the depth of their `${`. */
-  const templates: number[] = [];
-  let depth = 0;
-  let last = 0;
-  for (let at = 0; at < source.length; at++) {
-    const unit = source[at] as number;
-    if (unit <= SPACE) continue;
-    if (unit === SLASH) {
-      const next = source[at + 1] as number;
-      if (next === STAR) {
-        at = endOfComment(source, at + 2);
-        continue;
-      }
-      if (next === SLASH && hasLineComments) {
-        at = endOfLine(source, at + 2);
-        continue;
-      }
-      if (hasRegExps && mayBeginRegExp(last)) at = endOfRegExp(source, at);
-    } else if (unit === BACKSLASH) {
-      at++;
-    } else if (unit === OPEN_PAREN || unit === OPEN_SQUARE || unit === OPEN_CURLY) {
-      if (++depth > maxDepth) throw tooDeep(source, at, maxDepth);
-    } else if (unit === CLOSE_PAREN || unit === CLOSE_SQUARE || unit === CLOSE_CURLY) {
-      if (unit === CLOSE_CURLY && templates.at(-1) === depth) {
-        templates.pop();
-        depth--;
-        at = endOfTemplate(at + 1);
-        last = BACKTICK;
-        continue;
-      }
-      if (depth > 0) depth--;
-    } else if (quoteUnits.has(unit)) {
-      at = unit === BACKTICK ? endOfTemplate(at + 1) : endOfText(source, at, unit);
-    }
-    last = unit;
-  }
-
-  /** Where a template's text ends: at its quote, or at an expression inside. */
-  function endOfTemplate(from: number): number {
-    for (let at = from; at < source.length; at++) {
-      const unit = source[at] as number;
-      if (unit === BACKSLASH) at++;
-      else if (unit === BACKTICK) return at;
-      else if (unit === DOLLAR && (source[at + 1] as number) === OPEN_CURLY) {
-        if (++depth > maxDepth) throw tooDeep(source, at, maxDepth);
-        templates.push(depth);
-        return at + 1;
-      }
-    }
-    return source.length;
-  }
 }
 
 const SPACE = 0x20;
@@ -83,12 +21,118 @@ const BACKSLASH = 0x5c;
 const BACKTICK = 0x60;
 const DOLLAR = 0x24;
 const NEWLINE = 0x0a;
-const OPEN_PAREN = 0x28;
-const CLOSE_PAREN = 0x29;
-const OPEN_SQUARE = 0x5b;
-const CLOSE_SQUARE = 0x5d;
 const OPEN_CURLY = 0x7b;
 const CLOSE_CURLY = 0x7d;
+const OPEN_SQUARE = 0x5b;
+const CLOSE_SQUARE = 0x5d;
+
+/** Kinds of bytes; most are none of them. */
+const OPENS = 1;
+const CLOSES = 2;
+const QUOTES = 3;
+const SLASHES = 4;
+const ESCAPES = 5;
+
+/** lightningcss dies at a few thousand levels; some malformed chains of 64 already take it minutes. */
+export const CSS_BRACKETS: BracketSyntax = {
+  maxDepth: 64,
+  kinds: kindsOf('"\''),
+  hasLineComments: false,
+  hasRegExps: false,
+};
+/** oxc dies between five and twenty thousand levels. */
+export const JS_BRACKETS: BracketSyntax = {
+  maxDepth: 256,
+  kinds: kindsOf('"\'`'),
+  hasLineComments: true,
+  hasRegExps: true,
+};
+
+/** @param quotes what begins a text, and ends it. */
+function kindsOf(quotes: string): Uint8Array {
+  const kinds = new Uint8Array(256);
+  const mark = (characters: string, kind: number) => {
+    for (const character of characters) kinds[character.charCodeAt(0)] = kind;
+  };
+  mark('([{', OPENS);
+  mark(')]}', CLOSES);
+  mark(quotes, QUOTES);
+  mark('/', SLASHES);
+  mark('\\', ESCAPES);
+  return kinds;
+}
+
+/**
+ * @param source in UTF-8, whose every byte below 128 is a character: megabytes of them, so what happens for each is little.
+ * @throws `parse/too-deep`, naming the place.
+ */
+export function assertShallow(
+  source: Uint8Array,
+  { maxDepth, kinds, hasLineComments, hasRegExps }: BracketSyntax,
+): void {
+  /** Templates that are open, by the depth of their `${`. */
+  const templates: number[] = [];
+  let depth = 0;
+  /** What stands before `after` and is no white space, and no comment. */
+  let last = 0;
+  let after = 0;
+  for (let at = 0; at < source.length; at++) {
+    const unit = source[at] as number;
+    const kind = kinds[unit];
+    if (kind === 0) continue;
+    let isTemplate = false;
+    if (kind === SLASHES) {
+      const next = source[at + 1];
+      const isComment = next === STAR || (next === SLASH && hasLineComments);
+      if (hasRegExps) last = lastBefore(source, at, after) ?? last;
+      if (isComment) {
+        at = next === STAR ? endOfComment(source, at + 2) : endOfLine(source, at + 2);
+        after = at + 1;
+        continue;
+      }
+      if (hasRegExps && mayBeginRegExp(last)) at = endOfRegExp(source, at);
+    } else if (kind === ESCAPES) {
+      at++;
+    } else if (kind === OPENS) {
+      if (++depth > maxDepth) throw tooDeep(source, at, maxDepth);
+    } else if (kind === CLOSES) {
+      isTemplate = unit === CLOSE_CURLY && templates.at(-1) === depth;
+      if (isTemplate) templates.pop();
+      if (depth > 0) depth--;
+    } else if (kind === QUOTES) {
+      isTemplate = unit === BACKTICK;
+      if (!isTemplate) at = endOfText(source, at, unit);
+    }
+    if (isTemplate) {
+      at = endOfTemplateText(source, at + 1);
+      if (source[at] === OPEN_CURLY) {
+        if (++depth > maxDepth) throw tooDeep(source, at - 1, maxDepth);
+        templates.push(depth);
+      }
+    }
+    last = isTemplate ? BACKTICK : unit;
+    after = at + 1;
+  }
+}
+
+/** The last byte in a range that is no white space. */
+function lastBefore(source: Uint8Array, end: number, from: number): number | null {
+  for (let at = end - 1; at >= from; at--) {
+    if ((source[at] as number) > SPACE) return source[at] as number;
+  }
+  return null;
+}
+
+/** Where the text of a template ends: at its quote, or at the bracket of an expression inside. */
+function endOfTemplateText(source: Uint8Array, from: number): number {
+  for (let at = from; at < source.length; at++) {
+    const unit = source[at];
+    if (unit === BACKSLASH) at++;
+    else if (unit === BACKTICK) return at;
+    else if (unit === DOLLAR && source[at + 1] === OPEN_CURLY) return at + 1;
+  }
+  return source.length;
+}
 
 function endOfComment(source: Uint8Array, from: number): number {
   for (let at = source.indexOf(STAR, from); at !== -1; at = source.indexOf(STAR, at + 1)) {

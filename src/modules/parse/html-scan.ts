@@ -26,7 +26,7 @@ interface Rewriter {
     selector: string,
     handlers: {
       element?: (element: RewriterElement) => void;
-      text?: (chunk: { readonly text: string; readonly lastInTextNode: boolean }) => void;
+      text?: (chunk: { readonly text: string }) => void;
     },
   ): Rewriter;
   transform(source: string): string;
@@ -37,44 +37,60 @@ interface RewriterElement {
   getAttribute(name: string): string | null;
   readonly attributes: Iterable<[name: string, value: string]>;
   onEndTag(handler: () => void): unknown;
+  remove(): unknown;
 }
 
 export function rewriterScan(createRewriter: () => Rewriter): Scan {
   return (source, handlers) => {
     const rewriter = createRewriter();
+    const byName = new Map<string, (tag: ScannedTag) => void>();
     for (const [selector, { tag, text }] of Object.entries(handlers)) {
-      let open: { readonly tag: ScannedTag; text: string } | null = null;
-      const close = () => {
-        if (!open) return;
-        const { tag: owner, text: gathered } = open;
-        open = null;
-        text?.(/^(script|style)$/.test(owner.name) ? gathered : decodeHTML(gathered), owner);
-      };
-      rewriter.on(selector, {
-        element(element) {
-          const scanned = text ? keepTag(element) : toTag(element);
-          tag?.(scanned);
-          if (!text) return;
-          // An element of the same kind inside means that the end tag of the one before was left out.
-          close();
-          open = { tag: scanned, text: '' };
-          try {
-            element.onEndTag(close);
-          } catch {
-            // A void element has no end.
-            close();
-          }
-        },
-        ...(text
-          ? {
-              text: (chunk) => {
-                if (open && open.text.length < MAX_TEXT) open.text += chunk.text;
-              },
-            }
-          : {}),
-      });
+      if (text) rewriter.on(selector, textHandlers(text, tag));
+      else if (tag && NAMES.test(selector)) for (const name of selector.split(', ')) byName.set(name, tag);
+      else if (tag) rewriter.on(selector, { element: (element) => tag(toTag(element)) });
     }
+    // Each selector is tried at each tag, so those that are only names are one.
+    rewriter.on(['html', ...byName.keys()].join(), {
+      element(element) {
+        const scanned = toTag(element);
+        byName.get(scanned.name)?.(scanned);
+        // Nobody wants the page again: what is removed is read all the same, but not written.
+        if (scanned.name === 'html') element.remove();
+      },
+    });
     rewriter.transform(source);
+  };
+}
+
+/** A selector, or a list of selectors, that is nothing but names. */
+const NAMES = /^[a-z]+(, [a-z]+)*$/;
+
+/** Gathers the text in elements. */
+function textHandlers(text: (text: string, tag: ScannedTag) => void, tag?: (tag: ScannedTag) => void) {
+  let open: { readonly tag: ScannedTag; text: string } | null = null;
+  const close = () => {
+    if (!open) return;
+    const { tag: owner, text: gathered } = open;
+    open = null;
+    text(/^(script|style)$/.test(owner.name) ? gathered : decodeHTML(gathered), owner);
+  };
+  return {
+    element(element: RewriterElement) {
+      const scanned = keepTag(element);
+      tag?.(scanned);
+      // An element of the same kind inside means that the end tag of the one before was left out.
+      close();
+      open = { tag: scanned, text: '' };
+      try {
+        element.onEndTag(close);
+      } catch {
+        // A void element has no end.
+        close();
+      }
+    },
+    text(chunk: { readonly text: string }) {
+      if (open && open.text.length < MAX_TEXT) open.text += chunk.text;
+    },
   };
 }
 

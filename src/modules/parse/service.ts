@@ -59,7 +59,7 @@ export type ParseService = ReturnType<typeof createParseService>;
 /** How long one source may be worked on. */
 const DEADLINE_MS = 10_000;
 /** Part of every key: rises when the same source gets another answer. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** How long an answer is kept; it never gets wrong, so this is for the room it takes. */
 const KEPT_SECONDS = 7 * 24 * 3600;
 /** How long somebody waits for an answer, the queue included. */
@@ -77,8 +77,13 @@ export function createParseService(options: ParseServiceOptions) {
   const killers = new LruMap<string, { readonly until: number; readonly problem: Fatal }>(1_000);
 
   const read = async (job: ParseJob, callerId: string): Promise<ParseAnswer> => {
-    const key = keyOf(job);
-    const killer = killers.get(key);
+    let known: string | null = null;
+    /** Megabytes take milliseconds to hash: not before somebody asks. */
+    const key = () => {
+      known ??= keyOf(job);
+      return known;
+    };
+    const killer = killers.size > 0 ? killers.get(key()) : undefined;
     if (killer && killer.until > clock.now()) throw parseProblems.create(killer.problem);
     let isCached = true;
     const load = ({ signal }: { signal?: AbortSignal } = {}) => {
@@ -86,13 +91,18 @@ export function createParseService(options: ParseServiceOptions) {
       return ask(job, key, callerId, signal);
     };
     const result = cache
-      ? await cache.get(key, { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, load)
+      ? await cache.get(key(), { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, load)
       : await load();
     if (result.status === 'refused') throw toProblem(result);
     return { view: result.view, members: result.members, isCached };
   };
 
-  const ask = async (job: ParseJob, key: string, callerId: string, signal?: AbortSignal): Promise<ParseResult> => {
+  const ask = async (
+    job: ParseJob,
+    key: () => string,
+    callerId: string,
+    signal?: AbortSignal,
+  ): Promise<ParseResult> => {
     const { allowed, retryAfterSeconds } = limiter.take(KILL_POLICY, callerId);
     if (!allowed) throw requestProblems.create('rate-limited', { retryAfterSeconds });
     const askedAt = performance.now();
@@ -112,7 +122,7 @@ export function createParseService(options: ParseServiceOptions) {
       return outcome.result;
     }
     const problem = FATAL[outcome.status];
-    killers.set(key, { until: clock.now() + KILLER_MS, problem });
+    killers.set(key(), { until: clock.now() + KILLER_MS, problem });
     throw parseProblems.create(problem);
   };
 
