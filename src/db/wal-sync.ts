@@ -16,16 +16,24 @@ export interface WalSync {
  */
 export function createWalSync(path: string): WalSync {
   let handle: FileHandle | null = null;
-  const flush = sharedRun(async () => {
+  let latest: Promise<unknown> = Promise.resolve();
+  const run = sharedRun(async () => {
     if (!handle) {
       handle = await open(path, 'r');
       await syncDirectory(dirname(path));
     }
     await handle.datasync();
   });
+  const flush = (): Promise<void> => {
+    const flushing = run();
+    latest = flushing;
+    return flushing;
+  };
   return {
     flush,
     async close() {
+      // The first flush may be opening the file right now.
+      await latest.catch(() => undefined);
       if (!handle) return;
       await flush().catch(() => undefined);
       await handle.close();
