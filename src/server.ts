@@ -33,7 +33,7 @@ import { MemoryTier } from './kernel/memory-tier.ts';
 import { createMetrics } from './kernel/metrics.ts';
 import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
 import { isBackupUnderWay } from './modules/backups/creation-lease.ts';
-import { applyPendingRestore, reportSwap } from './modules/backups/pending-restore.ts';
+import { applyPendingRestore, isRestorePending, reportSwap } from './modules/backups/pending-restore.ts';
 import {
   createCache,
   createHttpCache,
@@ -185,7 +185,8 @@ export async function createServer(config: Config): Promise<Server> {
     redirectsDownloads: config.s3Redirect === 'on',
     linkKey: keys('file-link'),
     publicUrl,
-    keepsDeleted: (tx) => isBackupUnderWay(tx, clock),
+    // What waits for the next start names objects that the present state may have let go.
+    keepsDeleted: async (tx) => isRestorePending(dataDir) || (await isBackupUnderWay(tx, clock)),
   });
   const clientEnd = createClientEnd(config.trustProxy);
   const localBus = memoryBus({ clock });

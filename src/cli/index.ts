@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   test: async () => (await import('./test.ts')).testCommand,
   migrate: async () => (await import('./migrate.ts')).migrateCommand,
   user: async () => (await import('./user.ts')).userCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
   db: async () => (await import('./db.ts')).dbCommand,
   cache: async () => (await import('./cache.ts')).cacheCommand,
   config: async () => (await import('./config.ts')).configCommand,

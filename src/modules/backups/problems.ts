@@ -71,6 +71,13 @@ export const backupProblems = defineProblems('backups', {
       'Before the first backup is encrypted to BACKUP_RECIPIENT, show that you have its identity: run "bunkhouse backup key prove ' +
       '--identity FILE" once, where the file is. Whoever loses the identity loses the backups.',
   },
+  'remote-database': {
+    status: 409,
+    title: 'Not a database in a file',
+    detail:
+      'The database is not in a file of this machine. Restore it to a file with --to FILE and load it where it lives.',
+  },
+  occupied: { status: 409, title: 'Occupied', detail: 'There is something else already where this would go.' },
   'needs-key': {
     status: 422,
     title: 'Encrypted',

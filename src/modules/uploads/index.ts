@@ -27,7 +27,7 @@ import { createResumableService } from './tus-service.ts';
 
 export type { UploadLimits } from './intake.ts';
 export { uploadProblems } from './problems.ts';
-export type { FormerFile } from './put-back.ts';
+export type { FormerFile, PutBack } from './put-back.ts';
 
 export interface UploadsOptions {
   readonly database: Database;

@@ -100,6 +100,8 @@ export function createReaper({ database, store, log, sweep, isHeldBack }: Reaper
       for await (const key of store.unsettled()) {
         if (isStopped) break;
         const isKept = await fileStore.isNamedOrDoomed(database, key);
+        // A restore may have put it there, for the state that the next start puts in place.
+        if (!isKept && (await database.write(isHeldBack))) continue;
         await (isKept ? store.settle(key) : store.delete(key));
         log.info({ objectKey: key, isKept }, 'an object of an earlier run was found unsettled');
       }

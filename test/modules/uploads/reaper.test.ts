@@ -155,6 +155,28 @@ describe('the reaper', () => {
   });
 });
 
+test('while a restore waits, what it put there is no leftover', async () => {
+  await using uploads = await openUploads();
+  const { database, log } = uploads;
+  const deleted: string[] = [];
+  const store: ObjectStore = {
+    ...uploads.store,
+    async *unsettled() {
+      yield 'files/restored/1';
+    },
+    delete: async (key) => void deleted.push(key),
+  };
+  const options = { database, store, log, sweep: async () => undefined };
+  const waiting = createReaper({ ...options, isHeldBack: async () => true });
+  await waiting.recover();
+  await waiting.stop();
+  expect(deleted).toEqual([]);
+  const given = createReaper({ ...options, isHeldBack });
+  await given.recover();
+  await given.stop();
+  expect(deleted).toEqual(['files/restored/1']);
+});
+
 describe('while a backup is taken', () => {
   const doomedKeys = async ({ database }: Uploads) => (await database.read.select().from(doomedObjects)).length;
 

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import type { FileRow } from '../../ports/database-images.ts';
+import type { ObjectBody, ObjectStore } from '../../ports/object-store.ts';
+import { atOnce } from './at-once.ts';
+import type { ListLine } from './blob-list.ts';
+import type { Manifest } from './manifest.ts';
+import { backupProblems } from './problems.ts';
+import type { Repository } from './repository.ts';
+
+/** Files that are worked on at once. */
+const PLACES = 4;
+const LOOKS = 8;
+
+export interface RestoredObjects {
+  /** Files whose bytes were there and are right, and those that were put there. */
+  readonly kept: number;
+  readonly put: number;
+  readonly putBytes: number;
+  /** Objects that were put and still have to be settled. */
+  readonly unsettled: readonly string[];
+  /** Files whose bytes cannot be given back, and why. */
+  readonly lost: readonly LostFile[];
+}
+
+export interface LostFile {
+  readonly fileId: string;
+  readonly sha256: string;
+  /** Lost already when the backup was taken, or the backup itself is damaged. */
+  readonly reason: 'before-backup' | 'damaged-backup';
+  readonly detail: string;
+}
+
+export interface ObjectsOptions {
+  readonly repository: Pick<Repository, 'openObject' | 'list'>;
+  readonly manifest: Manifest;
+  /** In order of their hashes. */
+  readonly rows: AsyncIterable<FileRow>;
+  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'delete'>;
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of bytes of files that are done. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/**
+ * Gives every file its bytes: those that are in the store and right are kept, others are put there under the key that the file
+ * names. Every file is tried; what cannot be given back is told at the end. What was put is not settled yet, so that it goes again
+ * when nothing comes to name it.
+ * @throws the signal's reason, `storage/*`, and what the repository throws for other reasons than damage.
+ */
+export async function restoreObjects(options: ObjectsOptions): Promise<RestoredObjects> {
+  const { repository, manifest, rows, objects, signal, onBytes = () => undefined } = options;
+  const lostBefore = new Map(manifest.damaged.map((each) => [each.sha256, each.reason]));
+  const lost: LostFile[] = [];
+  const unsettled: string[] = [];
+  let kept = 0;
+  let putBytes = 0;
+
+  const restoreOne = async (row: FileRow, line: ListLine | null): Promise<void> => {
+    const { id: fileId, sha256, objectKey } = row;
+    if (!line) {
+      const reason = lostBefore.get(sha256);
+      lost.push(
+        reason
+          ? { fileId, sha256, reason: 'before-backup', detail: `its content was ${reason} when the backup was taken` }
+          : { fileId, sha256, reason: 'damaged-backup', detail: 'the backup does not list its content' },
+      );
+      return;
+    }
+    const found = await objects.get(objectKey);
+    if (found && (await isContent(found, row))) {
+      kept++;
+      onBytes(row.size);
+      return;
+    }
+    if (found) await objects.delete(objectKey);
+    try {
+      const body = counted(repository.openObject(line), onBytes);
+      const stored = await objects.put(objectKey, body, signal ? { signal } : {});
+      unsettled.push(objectKey);
+      putBytes += stored.size;
+    } catch (error) {
+      if (!backupProblems.is(error, 'damaged')) throw error;
+      lost.push({ fileId, sha256, reason: 'damaged-backup', detail: error.detail });
+    }
+  };
+
+  await atOnce(joined(rows, repository.list(manifest)), PLACES, async ({ row, line }) => {
+    signal?.throwIfAborted();
+    await restoreOne(row, line);
+  });
+  return { kept, put: unsettled.length, putBytes, unsettled, lost };
+}
+
+/**
+ * Looks for every file's bytes once more, whoever may have deleted some meanwhile.
+ * @returns the ids of files whose bytes are not there.
+ */
+export async function findMissing(
+  rows: AsyncIterable<FileRow>,
+  objects: Pick<ObjectStore, 'get'>,
+  known: ReadonlySet<string>,
+): Promise<string[]> {
+  const missing: string[] = [];
+  await atOnce(rows, LOOKS, async ({ id, objectKey, size }) => {
+    if (!known.has(id) && (await sizeOf(objects, objectKey)) !== size) missing.push(id);
+  });
+  return missing;
+}
+
+/** Bytes of an object; `null` when there is none. */
+export async function sizeOf(objects: Pick<ObjectStore, 'get'>, key: string): Promise<number | null> {
+  const found = await objects.get(key);
+  if (found?.body instanceof ReadableStream) await found.body.cancel();
+  return found?.size ?? null;
+}
+
+/** Each file with the blob of its content; both come in order of the hashes. */
+export async function* joined<Row extends Pick<FileRow, 'sha256'>>(
+  rows: AsyncIterable<Row>,
+  lines: AsyncIterable<ListLine>,
+): AsyncGenerator<{ readonly row: Row; readonly line: ListLine | null }> {
+  const list = lines[Symbol.asyncIterator]();
+  let next = await list.next();
+  try {
+    for await (const row of rows) {
+      while (!next.done && next.value.sha256 < row.sha256) next = await list.next();
+      yield { row, line: !next.done && next.value.sha256 === row.sha256 ? next.value : null };
+    }
+  } finally {
+    await list.return?.();
+  }
+}
+
+async function* counted(body: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void) {
+  for await (const chunk of body) {
+    yield chunk;
+    onBytes(chunk.length);
+  }
+}
+
+async function isContent({ size, body }: ObjectBody, wanted: Pick<FileRow, 'size' | 'sha256'>): Promise<boolean> {
+  const stream = body instanceof Blob ? body.stream() : body;
+  if (size !== wanted.size) {
+    await stream.cancel();
+    return false;
+  }
+  const hash = createHash('sha256');
+  for await (const chunk of stream) hash.update(chunk);
+  return hash.digest('hex') === wanted.sha256;
+}
