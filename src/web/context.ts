@@ -27,6 +27,10 @@ export interface RequestContext {
   rate: { readonly policy: RatePolicy; readonly verdict: RateVerdict } | null;
   /** What the route's wire wants on every answer. */
   wire: Readonly<Record<string, string>> | null;
+  /** The headers of a JSON answer, complete; to be copied at once. */
+  readonly readyHeaders: (context: RequestContext) => ResponseInit;
+  /** The answer that was made with them and needs no more. */
+  readyAnswer: Response | null;
 }
 
 /** Kept on the request itself: a weak map costs several times as much for each request. */

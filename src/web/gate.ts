@@ -10,9 +10,10 @@ import { bindContext, type Connection, type RequestContext } from './context.ts'
 import type { Cors } from './cors.ts';
 import type { Fallback } from './module.ts';
 import { isUnexpected, toProblemResponse } from './problems.ts';
-import { createRateHeaders } from './rate-headers.ts';
+import { rateLimitText, ratePolicyText } from './rate-headers.ts';
+import { createReadyHeaders } from './ready-headers.ts';
 import { createRouteTable, type RouteEntry } from './route-table.ts';
-import { JsonAnswer, setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
+import { setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
 
 /** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
 export interface Identity {
@@ -58,7 +59,7 @@ export function createGate(options: GateOptions): Gate {
   const { app, fallbacks, identify, recall, clientEnd, limiter, policies, cors } = options;
   const routes = createRouteTable(app);
   const dispatch = app.fetch;
-  const setRateHeaders = createRateHeaders();
+  const readyHeaders = createReadyHeaders();
 
   return (request, connection) => {
     const end = clientEnd(request.headers, connection);
@@ -75,6 +76,8 @@ export function createGate(options: GateOptions): Gate {
       credentialFault: null,
       rate: null,
       wire: null,
+      readyHeaders,
+      readyAnswer: null,
     };
     bindContext(request, context, connection);
     try {
@@ -266,15 +269,21 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function decorate(response: Response, request: Request, context: RequestContext): void {
-    const { headers } = response;
-    headers.set('x-request-id', context.id);
-    if (context.wire) for (const name in context.wire) headers.set(name, context.wire[name] as string);
-    if (context.rate) setRateHeaders(headers, context.rate.policy, context.rate.verdict);
-    if (!context.isForeign && !(response instanceof JsonAnswer)) setSecurityHeaders(headers);
-    if (options.isProduction && context.isSecure) setTransportSecurity(headers);
-    if (cors.isOn && !(context.isForeign && headers.has('access-control-allow-origin')))
-      cors.decorate(request.headers.get('origin'), headers);
-    if (options.isDraining()) headers.set('connection', 'close');
+    if (response !== context.readyAnswer) setGeneralHeaders(response.headers, context);
+    if (context.wire) setAll(response.headers, context.wire);
+    if (options.isProduction && context.isSecure) setTransportSecurity(response.headers);
+    if (cors.isOn && !(context.isForeign && response.headers.has('access-control-allow-origin')))
+      cors.decorate(request.headers.get('origin'), response.headers);
+    if (options.isDraining()) response.headers.set('connection', 'close');
+  }
+
+  function setGeneralHeaders(headers: Headers, { id, rate, isForeign }: RequestContext): void {
+    headers.set('x-request-id', id);
+    if (rate) {
+      headers.set('ratelimit-policy', ratePolicyText(rate.policy));
+      headers.set('ratelimit', rateLimitText(rate.policy, rate.verdict));
+    }
+    if (!isForeign) setSecurityHeaders(headers);
   }
 }
 
@@ -316,6 +325,10 @@ function isOwnPage(request: Request, cors: Cors): boolean {
   const site = request.headers.get('sec-fetch-site');
   if (site !== null) return site === 'same-origin';
   return origin !== null && URL.parse(origin)?.host === request.headers.get('host');
+}
+
+function setAll(headers: Headers, values: Readonly<Record<string, string>>): void {
+  for (const name in values) headers.set(name, values[name] as string);
 }
 
 function rateLimited(verdict: RateVerdict): AppError {

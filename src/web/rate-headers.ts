@@ -1,16 +1,11 @@
 import type { RatePolicy, RateVerdict } from '../ports/rate-limiter.ts';
 
-/** Sets `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10 §3, §4); keeps the texts of the policies. */
-export function createRateHeaders(): (headers: Headers, policy: RatePolicy, verdict: RateVerdict) => void {
-  const texts = new Map<RatePolicy, { readonly policy: string; readonly limit: string }>();
-  return (headers, policy, { remaining, resetSeconds }) => {
-    let text = texts.get(policy);
-    if (!text) {
-      const { name, count, windowSeconds } = policy;
-      text = { policy: `"${name}";q=${count};w=${windowSeconds}`, limit: `"${name}";r=` };
-      texts.set(policy, text);
-    }
-    headers.set('ratelimit-policy', text.policy);
-    headers.set('ratelimit', `${text.limit}${remaining};t=${resetSeconds}`);
-  };
+/** `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10 §3). */
+export function ratePolicyText({ name, count, windowSeconds }: RatePolicy): string {
+  return `"${name}";q=${count};w=${windowSeconds}`;
+}
+
+/** `RateLimit` (the same, §4). */
+export function rateLimitText({ name }: RatePolicy, { remaining, resetSeconds }: RateVerdict): string {
+  return `"${name}";r=${remaining};t=${resetSeconds}`;
 }

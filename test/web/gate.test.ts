@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { createCors } from '../../src/web/cors.ts';
+import type { GateOptions } from '../../src/web/gate.ts';
 import type { Fallback } from '../../src/web/module.ts';
 import { callerOf, openGate } from './support.ts';
 
@@ -530,6 +531,43 @@ describe('every answer', () => {
   test('while draining closes the connection', async () => {
     expect((await openGate({ isDraining: () => true }).send('GET', '/open')).headers.get('connection')).toBe('close');
     expect((await openGate().send('GET', '/open')).headers.get('connection')).toBeNull();
+  });
+});
+
+describe('an answer with ready headers', () => {
+  const everything: Partial<GateOptions> = {
+    policies: { default: limits(60), auth: null },
+    cors: createCors(['https://a.example']),
+    isProduction: true,
+    isDraining: () => true,
+  };
+  const cases: [string, Partial<GateOptions>, Record<string, string>][] = [
+    ['in development, with no limit', {}, {}],
+    ['with a limit', { policies: { default: limits(60), auth: null } }, {}],
+    ['with everything on', everything, { 'x-test-secure': '1', origin: 'https://a.example' }],
+  ];
+  test.each(cases)('has the headers of any other: %s', async (_name, options, headers) => {
+    const asked = { headers: { ...headers, 'x-request-id': 'one' } };
+    for (const method of ['GET', 'HEAD']) {
+      const sent = async (path: string) => {
+        const answer = await openGate(options).send(method, path, asked);
+        // The names of the routes are the contents.
+        return { ...Object.fromEntries(answer.headers), 'content-length': null };
+      };
+      expect(await sent('/ready'), method).toEqual(await sent('/open'));
+    }
+  });
+
+  test('shares them with no other answer', async () => {
+    const gate = openGate({ policies: { default: limits(60), auth: limits(5) } });
+    const [first, second] = [
+      await gate.send('GET', '/ready', { headers: { 'x-request-id': 'one' } }),
+      await gate.send('GET', '/ready'),
+    ];
+    expect([first.headers.get('x-request-id'), first.headers.get('ratelimit')]).toEqual(['one', '"default";r=59;t=1']);
+    expect(second.headers.get('x-request-id')).not.toBe('one');
+    expect(second.headers.get('ratelimit')).toBe('"default";r=58;t=2');
+    expect(second.json).toEqual({ name: 'ready' });
   });
 });
 

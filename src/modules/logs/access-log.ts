@@ -18,22 +18,29 @@ export function createAccessLog(log: Logger, metrics: Metrics) {
     'Time from the request to the headers of its answer.',
     BUCKETS,
   );
-  const series = new Map<string, Series>();
+  const open = (method: string, status: number, route: string): Series => {
+    const members = JSON.stringify({ msg: 'request', method, route, status }).slice(1, -1);
+    return { duration: durations.series({ method, route, status }), members };
+  };
+  // Three lookups of what is there cost less than one by a key that has to be put together first.
+  const routes = new Map<string, Map<number, Map<string, Series>>>();
+  const seriesOf = (method: string, status: number, route: string): Series => {
+    const known = routes.get(route)?.get(status)?.get(method);
+    if (known) return known;
+    const statuses = routes.get(route) ?? new Map<number, Map<string, Series>>();
+    const methods = statuses.get(status) ?? new Map<string, Series>();
+    const series = open(method, status, route);
+    routes.set(route, statuses.set(status, methods.set(method, series)));
+    return series;
+  };
 
   return (context: RequestContext, status: number, durationMs: number): void => {
     const { route, caller } = context;
-    const method = KNOWN_METHODS.has(context.method) ? context.method : 'other';
-    const key = `${method} ${status} ${route}`;
-    let known = series.get(key);
-    if (!known) {
-      const members = JSON.stringify({ msg: 'request', method, route, status }).slice(1, -1);
-      known = { duration: durations.series({ method, route, status }), members };
-      series.set(key, known);
-    }
-    known.duration.observe(durationMs / 1000);
+    const series = seriesOf(KNOWN_METHODS.has(context.method) ? context.method : 'other', status, route);
+    series.duration.observe(durationMs / 1000);
     // Request ids, addresses and user ids hold nothing that JSON would escape.
     log.line(
-      `${known.members},"durationMs":${Math.round(durationMs * 100) / 100},"requestId":"${context.id}",` +
+      `${series.members},"durationMs":${Math.round(durationMs * 100) / 100},"requestId":"${context.id}",` +
         `"address":"${context.address}"${caller ? `,"userId":"${caller.id}"` : ''}`,
     );
   };
