@@ -15,6 +15,8 @@ ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \
     DATA_DIR=/data \
+    # The folder of the program is not to be written to. A bucket (s3://…) is the better place.
+    BACKUP_URL=file:/data/backups \
     PUBLIC_DIR=/app/public \
     PHP_ROOT=/app/php \
     UV_THREADPOOL_SIZE=8
@@ -30,6 +32,6 @@ VOLUME /data
 USER bun
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["bun", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/live`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["bun", "-e", "fetch(`http${process.env.TLS_CERT ? 's' : ''}://127.0.0.1:${process.env.PORT}/health/live`, { tls: { rejectUnauthorized: false } }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Bun is the first process, so it hears the signals itself.
 CMD ["bun", "src/cli/index.ts", "serve"]

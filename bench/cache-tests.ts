@@ -12,7 +12,7 @@ import { needTools, run } from './harness/tools.ts';
  *     git clone https://github.com/http-tests/cache-tests && (cd cache-tests && npm install undici@7 --no-save)
  *     bun bench/cache-tests.ts cache-tests [TEST-ID]
  *
- * Prints what failed and the score. The suite is not part of this repository.
+ * Prints what failed and the score; for a single test, what the suite says of it. The suite is not part of this repository.
  */
 const REQUIRED_AT_LEAST = 140;
 const OPTIMAL_AT_LEAST = 75;
@@ -49,6 +49,15 @@ const ours = await startServer({ ...proxy, isPinned: false }, workDir);
 try {
   const settings = `npm_config_base='${ours.origin}' npm_config_id='${only}' npm_package_config_id='${only}'`;
   const out = await run(['sh', '-c', `cd '${suite}' && ${settings} node --no-warnings test-engine/cli.mjs`], RUN_MS);
+  if (only === '') await judge(out);
+  else console.log(out);
+} finally {
+  await Promise.allSettled([ours.stop(), origin.stop()]);
+  rmSync(workDir, { recursive: true, force: true });
+}
+
+/** Prints what failed and the score of a whole run. */
+async function judge(out: string): Promise<void> {
   const results = JSON.parse(out.slice(out.indexOf('{'))) as Results;
   const { default: groups } = (await import(pathToFileURL(join(suite, 'tests/index.mjs')).href)) as {
     default: readonly { readonly tests: readonly SuiteTest[] }[];
@@ -67,8 +76,5 @@ try {
   console.log(
     `required ${required.passed} of ${required.of}, optimal ${optimal.passed} of ${optimal.of}, behaviours ${check.passed} of ${check.of}`,
   );
-  if (only === '' && (required.passed < REQUIRED_AT_LEAST || optimal.passed < OPTIMAL_AT_LEAST)) process.exitCode = 1;
-} finally {
-  await Promise.allSettled([ours.stop(), origin.stop()]);
-  rmSync(workDir, { recursive: true, force: true });
+  if (required.passed < REQUIRED_AT_LEAST || optimal.passed < OPTIMAL_AT_LEAST) process.exitCode = 1;
 }
