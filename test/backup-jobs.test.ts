@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'bun:test';
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runBackupJob } from '../src/backup-jobs.ts';
 import { loadConfig } from '../src/config/load.ts';
+import { doomedObjects } from '../src/db/schema/uploads.ts';
 import { uuidv7 } from '../src/kernel/ids.ts';
+import { isBackupUnderWay } from '../src/modules/backups/creation-lease.ts';
 import type { JobProgress } from '../src/modules/backups/jobs.ts';
-import { leasesOf, openSystem, openTestRepository, type TestSystem } from './modules/backups/system.ts';
+import { createReaper } from '../src/modules/uploads/reaper.ts';
+import { systemClock } from '../src/ports/clock.ts';
+import type { Queries } from '../src/ports/database.ts';
+import { leasesOf, openSystem, openTestRepository, provenFiles, type TestSystem } from './modules/backups/system.ts';
+import { eventually } from './support/eventually.ts';
+import { recordingLog } from './support/fakes.ts';
 
 const settingsOf = (system: TestSystem, more: Record<string, string> = {}) => ({
   config: loadConfig({ DATA_DIR: system.dataDir, BACKUP_URL: `file:${join(system.root, 'repository')}`, ...more }),
@@ -95,3 +103,39 @@ describe('a job on backups in a process of its own', () => {
     expect((await (await openTestRepository(system.store)).snapshots()).manifests).toEqual([]);
   });
 });
+
+test('files that come and go while a backup is taken: every file that the image names has its content', async () => {
+  await using system = await openSystem();
+  const { alice, bob } = system.people;
+  const kept = [];
+  for (let n = 0; n < 40; n++) kept.push(await system.addFile(alice, randomBytes(20_000)));
+  const { database, objects } = system;
+  const isHeldBack = (tx: Queries) => isBackupUnderWay(tx, systemClock);
+  const sweep = async () => undefined;
+  const reaper = createReaper({ database, store: objects, log: recordingLog(), sweep, isHeldBack });
+  let isOver = false;
+  const changing = (async () => {
+    const mine = [...kept];
+    while (!isOver) {
+      const old = mine.shift();
+      if (old) await system.removeFile(old.id);
+      mine.push(await system.addFile(bob, randomBytes(20_000)));
+      reaper.wake();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  const settings = settingsOf(system, { BACKUP_MAX_RATE: '1MiB' });
+  const results = [await runBackupJob(order(), settings), await runBackupJob(order(), settings)];
+  isOver = true;
+  await changing;
+  for (const { id, damaged } of results) {
+    expect(damaged).toEqual([]);
+    // One at most had gone, and its successor not come yet.
+    expect((await provenFiles(system, id)).length).toBeGreaterThanOrEqual(39);
+  }
+  // Afterwards what was deleted goes.
+  reaper.wake();
+  await eventually(async () => (await database.read.select().from(doomedObjects)).length === 0);
+  await reaper.stop();
+  expect(await Array.fromAsync(objects.list('files/'))).toHaveLength(40);
+}, 60_000);

@@ -5,45 +5,15 @@ import { join } from 'node:path';
 import { databaseImages } from '../../../src/db/database-images.ts';
 import type { JobProgress } from '../../../src/modules/backups/jobs.ts';
 import type { UserIndex } from '../../../src/modules/backups/user-index.ts';
-import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { from } from '../../contracts/object-store.ts';
 import { filesBelow } from '../../support/files-below.ts';
-import { contentsOf, openSystem, restoreImage, type TestSystem } from './system.ts';
+import { contentsOf, countingReads, openSystem, provenFiles } from './system.ts';
 
 const codeOf = (work: Promise<unknown>) =>
   work.then(
     () => 'done',
     (error: { code?: string }) => error.code ?? String(error),
   );
-
-/** Counts what is read of the objects. */
-function counting(objects: ObjectStore): { readonly store: ObjectStore; readonly read: string[] } {
-  const read: string[] = [];
-  return {
-    read,
-    store: {
-      ...objects,
-      get(key, range) {
-        read.push(key);
-        return objects.get(key, range);
-      },
-    },
-  };
-}
-
-/** Ids of the files that the image of a backup names; each must have its content in the backup. */
-async function provenFiles(system: TestSystem, id: string): Promise<string[]> {
-  const manifest = await system.manifest(id);
-  const path = join(system.root, `${id}.sqlite`);
-  await restoreImage(system.repository, manifest, path);
-  const contents = await contentsOf(system.repository, manifest);
-  const ids: string[] = [];
-  for await (const file of databaseImages([system.location]).files(path)) {
-    expect(contents.get(file.sha256)?.length).toBe(file.size);
-    ids.push(file.id);
-  }
-  return ids.sort();
-}
 
 describe('a backup of the system', () => {
   test('holds the database, every content once, and the secret', async () => {
@@ -75,7 +45,7 @@ describe('a backup of the system', () => {
     for (let n = 0; n < 30; n++) await system.addFile(system.people.alice, `content ${n}`);
     await system.create();
     const before = await filesBelow(join(system.root, 'repository/blobs'));
-    const { store, read } = counting(system.objects);
+    const { store, read } = countingReads(system.objects);
     const added = await system.addFile(system.people.bob, 'new');
     const second = await system.create({}, { objects: store });
     expect(read).toEqual([added.objectKey]);
@@ -193,7 +163,7 @@ describe('a backup of a user', () => {
     const { alice } = system.people;
     await system.addFile(alice, 'in the backup of the system');
     await system.create();
-    const { store, read } = counting(system.objects);
+    const { store, read } = countingReads(system.objects);
     const added = await system.addFile(alice, 'since then');
     const own = await system.create({ scope: 'user', userId: alice }, { objects: store });
     expect([read, own.storedBlobs]).toEqual([[added.objectKey], 1]);

@@ -43,6 +43,14 @@ export interface TestSystem {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What a run is told of the system. */
+export const TEST_SETTINGS = {
+  secret: { value: 'a secret of the installation', isGenerated: true },
+  program: '0.0.0',
+  installation: 'here',
+  maxRate: null,
+};
+
 export async function openSystem(): Promise<TestSystem> {
   const root = await mkdtemp(join(tmpdir(), 'bunkhouse-system-'));
   const dataDir = join(root, 'data');
@@ -86,10 +94,7 @@ export async function openSystem(): Promise<TestSystem> {
           clock: systemClock,
           guard: { isHeld: async () => true },
           workDir: join(dataDir, 'backups-work'),
-          secret: { value: 'a secret of the installation', isGenerated: true },
-          program: '0.0.0',
-          installation: 'here',
-          maxRate: null,
+          ...TEST_SETTINGS,
           ...options,
         },
         on,
@@ -107,8 +112,7 @@ export async function openSystem(): Promise<TestSystem> {
 }
 
 export function openTestRepository(store: RepositoryStore): Promise<Repository> {
-  const leaseTimes = { renewMs: 20, deadMs: 200, backOffMs: 20 };
-  return openRepository({ store, clock: systemClock, holder: { host: 'test', pid: process.pid }, leaseTimes });
+  return openRepository({ store, clock: systemClock, holder: { host: 'test', pid: process.pid } });
 }
 
 export const leasesOf = (database: Database) => databaseLeases(database, systemClock);
@@ -138,4 +142,33 @@ export async function restoreImage(repository: Repository, manifest: Manifest, p
   const entry = manifest.databases.find(({ name }) => name === 'main');
   if (!entry) throw new Error('the backup has no main database');
   await Bun.write(path, new Blob(await Array.fromAsync(repository.openObject(entry.image), (chunk) => chunk.slice())));
+}
+
+/** Notes the keys of what is read. */
+export function countingReads(objects: ObjectStore): { readonly store: ObjectStore; readonly read: string[] } {
+  const read: string[] = [];
+  return {
+    read,
+    store: {
+      ...objects,
+      get(key, range) {
+        read.push(key);
+        return objects.get(key, range);
+      },
+    },
+  };
+}
+
+/** Ids of the files that the image of a backup names; each must have its content in the backup, else this throws. */
+export async function provenFiles(system: TestSystem, id: string): Promise<string[]> {
+  const manifest = await system.manifest(id);
+  const path = join(system.root, `${id}.sqlite`);
+  await restoreImage(system.repository, manifest, path);
+  const contents = await contentsOf(system.repository, manifest);
+  const ids: string[] = [];
+  for await (const file of databaseImages([system.location]).files(path)) {
+    if (contents.get(file.sha256)?.length !== file.size) throw new Error(`the backup lacks the content of ${file.id}`);
+    ids.push(file.id);
+  }
+  return ids.sort();
 }
