@@ -25,8 +25,8 @@ export function encodeValue(value: unknown): EncodedValue {
 
 /** @returns a value of its own; one of codec `json` is frozen, so that it may be shared. */
 export function decodeValue({ body, codec }: EncodedValue): unknown {
-  // A new array even from a `Buffer`, whose own `slice` shares its memory.
-  if (codec === 'bytes') return Uint8Array.from(body);
+  // A copy even of a `Buffer`, whose own `slice` shares its memory.
+  if (codec === 'bytes') return new Uint8Array(body);
   const text = decoder.decode(body);
   const plain: unknown = JSON.parse(text);
   return codec === 'json' ? freeze(plain) : fromPlain(plain);
@@ -72,7 +72,7 @@ function fromPlain(value: unknown): unknown {
     case 'bigint':
       return BigInt(inside);
     case 'bytes':
-      return Uint8Array.from(Buffer.from(inside, 'base64'));
+      return new Uint8Array(Buffer.from(inside, 'base64'));
     default:
       return fromEntries(inside);
   }

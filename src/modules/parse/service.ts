@@ -9,6 +9,7 @@ import type { Fetcher } from '../../ports/fetcher.ts';
 import type { RateLimiter } from '../../ports/rate-limiter.ts';
 import type { Language, ParseJob, ParseResult, Warning } from './job.ts';
 import { mediaType } from './media-type.ts';
+import { packResult, unpackResult } from './packed-result.ts';
 import { parseProblems } from './problems.ts';
 import { type BodyRequest, type Faulty, readBody, readTexts } from './read-request.ts';
 
@@ -91,7 +92,11 @@ export function createParseService(options: ParseServiceOptions) {
       return ask(job, key, callerId, signal);
     };
     const result = cache
-      ? await cache.get(key(), { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, load)
+      ? unpackResult(
+          await cache.get(key(), { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, async (context) =>
+            packResult(await load(context)),
+          ),
+        )
       : await load();
     if (result.status === 'refused') throw toProblem(result);
     return { view: result.view, members: result.members, isCached };
