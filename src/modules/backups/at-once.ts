@@ -3,7 +3,7 @@
  * under way has ended.
  */
 export async function atOnce<T>(
-  items: AsyncIterable<T>,
+  items: AsyncIterable<T> | Iterable<T>,
   places: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {

@@ -46,7 +46,7 @@ function fromLine(text: string): ListLine | null {
 }
 
 /** Lines without their ends; `null` for one that is too long or has no end. */
-async function* linesOf(plain: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
+export async function* linesOf(plain: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
   const decoder = new TextDecoder('latin1');
   let rest = '';
   for await (const chunk of plain) {

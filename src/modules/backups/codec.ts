@@ -180,19 +180,19 @@ async function* decrypted(
     return;
   }
   if (identities.length === 0) throw backupProblems.create('needs-key');
-  let isSourceFault = false;
+  let fault: { readonly error: unknown } | null = null;
   async function* watched() {
     try {
       yield* stored;
     } catch (error) {
-      isSourceFault = true;
+      fault = { error };
       throw error;
     }
   }
   try {
     yield* decryptWith(identities, watched());
   } catch (error) {
-    if (isSourceFault) throw error;
+    if (fault) throw (fault as { readonly error: unknown }).error;
     if (error instanceof WrongKey) throw backupProblems.create('wrong-key', { cause: error });
     undecodable(error);
   }

@@ -45,6 +45,8 @@ interface Run extends CreateOptions {
   readonly signal: AbortSignal;
   /** The newest backups whose objects this one may refer to: of the system, and of the user whose it is. */
   readonly previous: readonly Manifest[];
+  /** Keys of objects that are not to be relied on before they were read again. */
+  readonly suspects: ReadonlySet<string>;
 }
 
 type Parts = Pick<Manifest, 'createdAt' | 'databases' | 'blobs' | 'sealed' | 'secret' | 'damaged'>;
@@ -80,7 +82,8 @@ export async function createBackup(
       await mkdir(scratch, { recursive: true, mode: 0o700 });
       const signal = AbortSignal.any([lease.signal, ...(on.signal ? [on.signal] : [])]);
       const progress = createProgress(on.onProgress ?? (() => undefined));
-      const run: Run = { ...options, job, scratch, progress, signal, previous: await findPrevious(repository, job) };
+      const [previous, suspects] = [await findPrevious(repository, job), await repository.suspects()];
+      const run: Run = { ...options, job, scratch, progress, signal, previous, suspects };
       const taken = await take(run);
       const manifest: Manifest = {
         format: 1,
@@ -272,19 +275,23 @@ async function finishUser(
 }
 
 async function storeFiles(run: Run, rows: () => AsyncIterable<FileRow>, bytes: number) {
-  const { repository, previous, scratch, signal, progress } = run;
+  const { repository, previous, suspects, scratch, signal, progress } = run;
   progress.begin(PHASES.files, bytes);
   const throttle = createThrottle(run.maxRate, signal);
   const tally: ContentTally = { storedBlobs: 0, storedBytes: 0, damaged: [] };
-  const known = previous.map((manifest) => repository.list(manifest));
+  const known = previous.map((manifest) => reliable(repository.list(manifest), suspects));
   const lines = storeContents(rows(), known, { ...run, throttle }, tally);
   const blobs = await repository.writeList(lines, join(scratch, 'list'), { signal });
   return { blobs, tally };
 }
 
+async function* reliable(lines: AsyncIterable<ListLine>, suspects: ReadonlySet<string>): AsyncGenerator<ListLine> {
+  for await (const line of lines) if (!suspects.has(line.key)) yield line;
+}
+
 /** The image's object; of an image that is there already nothing is stored. */
 async function storeImage(
-  { repository, previous, progress, signal }: Run,
+  { repository, previous, suspects, progress, signal }: Run,
   name: string,
   path: string,
 ): Promise<ObjectEntry> {
@@ -292,7 +299,7 @@ async function storeImage(
   for await (const chunk of chunksOf(path, signal)) hash.update(chunk);
   const sha256 = hash.digest('hex');
   const before = previous.flatMap(({ databases }) => databases).find((entry) => entry.image.sha256 === sha256);
-  if (before?.name === name) return before.image;
+  if (before?.name === name && !suspects.has(before.image.key)) return before.image;
   const object = { kind: 'database', database: name, sha256 } as const;
   const left = await repository.findObject(object);
   if (left) return left;

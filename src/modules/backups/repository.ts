@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open as openFile, unlink } from 'node:fs/promises';
+import { AppError } from '../../kernel/errors.ts';
 import { isUuid, uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RepositoryStore } from '../../ports/repository-store.ts';
+import { atOnce } from './at-once.ts';
 import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
 import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
@@ -65,11 +67,14 @@ export interface Repository {
   canReuse(manifest: Manifest): boolean;
 
   snapshots(): Promise<Snapshots>;
-  /** By id or `latest`; of one scope when it is given. @throws backups/damaged when the one that is asked for is broken. */
+  /**
+   * By id or `latest`; of one scope when it is given.
+   * @throws backups/damaged when the one that is asked for is broken, or there is a broken one that is later than the latest.
+   */
   find(idOrLatest: string, scope?: Manifest['scope']): Promise<Manifest | null>;
   /** Makes the snapshot complete. @throws backups/lease-lost when the lease is no longer held. */
   writeManifest(manifest: Manifest, lease: RepositoryLease): Promise<void>;
-  /** Forgets a snapshot; what only it referred to is swept later. Idempotent. */
+  /** Forgets a snapshot and its checks; what only it referred to is swept later. Idempotent. */
   forget(manifest: Pick<Manifest, 'id' | 'createdAt'>): Promise<void>;
 
   /**
@@ -101,6 +106,8 @@ export interface Repository {
   writeCheck(check: Check): Promise<void>;
   /** Newest first. */
   checks(): Promise<readonly Check[]>;
+  /** Keys of objects that a check found damaged: they are not relied on before they were read again. */
+  suspects(): Promise<ReadonlySet<string>>;
 }
 
 const REPOSITORY = 'repository.json';
@@ -120,9 +127,15 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
 
   const open = (entry: ObjectEntry): AsyncIterable<Uint8Array> => ({
     async *[Symbol.asyncIterator]() {
-      const stored = await store.get(entry.key);
+      const stored = await store.get(entry.key).catch((error: unknown) => {
+        throw isUnreadable(error) ? damaged(entry, 'the disk cannot read it', error) : error;
+      });
       if (!stored) throw damaged(entry, 'it is missing');
-      yield* stored;
+      try {
+        yield* stored;
+      } catch (error) {
+        throw isUnreadable(error) ? damaged(entry, 'the disk cannot read it', error) : error;
+      }
     },
   });
   const verifyStored = async (entry: ObjectEntry): Promise<void> => {
@@ -150,7 +163,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     const keys = await keysOf(store, SNAPSHOTS);
     const manifests: Manifest[] = [];
     const broken: { key: string; reason: string }[] = [];
-    await eachAtOnce(keys, READS, async (key) => {
+    await atOnce(keys, READS, async (key) => {
       try {
         const text = await readText(store, key);
         if (text === null) return;
@@ -164,6 +177,15 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     });
     manifests.sort((a, b) => (toManifestKey(a) < toManifestKey(b) ? 1 : -1));
     return { manifests, broken };
+  };
+
+  const readChecks = async (): Promise<readonly Check[]> => {
+    const found: Check[] = [];
+    await atOnce(await keysOf(store, CHECKS), READS, async (key) => {
+      const check = readCheckText((await readText(store, key)) ?? '');
+      if (check) found.push(check);
+    });
+    return found.sort((a, b) => (toCheckKey(a) < toCheckKey(b) ? 1 : -1));
   };
 
   return {
@@ -190,8 +212,11 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const found = manifests.find(
         (manifest) => fits(manifest) && (idOrLatest === 'latest' || manifest.id === idOrLatest),
       );
-      const hurt = broken.find(({ key }) => key.endsWith(`-${idOrLatest}.json`));
-      if (!found && hurt) throw damaged(hurt, hurt.reason);
+      // Whoever asks for the latest is not given an older one in silence.
+      const isWanted = ({ key }: { readonly key: string }) =>
+        idOrLatest === 'latest' ? !found || key > toManifestKey(found) : !found && key.endsWith(`-${idOrLatest}.json`);
+      const hurt = broken.find(isWanted);
+      if (hurt) throw damaged(hurt, hurt.reason);
       return found ?? null;
     },
     async writeManifest(manifest, held) {
@@ -204,7 +229,11 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       await store.delete(key).catch(() => undefined);
       throw backupProblems.create('damaged-write');
     },
-    forget: (manifest) => store.delete(toManifestKey(manifest)),
+    async forget(manifest) {
+      await store.delete(toManifestKey(manifest));
+      const own = (await readChecks()).filter(({ snapshot }) => snapshot === manifest.id);
+      await atOnce(own, READS, (check) => store.delete(toCheckKey(check)));
+    },
 
     async writeObject(name, plain, { signal } = {}) {
       const { recipient } = keys;
@@ -269,15 +298,18 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     lease,
 
     writeCheck: (check) => writeText(store, toCheckKey(check), `${JSON.stringify(check, null, 2)}\n`),
-    async checks() {
-      const found: Check[] = [];
-      await eachAtOnce(await keysOf(store, CHECKS), READS, async (key) => {
-        const check = readCheckText((await readText(store, key)) ?? '');
-        if (check) found.push(check);
-      });
-      return found.sort((a, b) => (toCheckKey(a) < toCheckKey(b) ? 1 : -1));
+    checks: readChecks,
+    async suspects() {
+      const checks = await readChecks();
+      return new Set(checks.flatMap(({ findings }) => findings.flatMap(({ key }) => key ?? [])));
     },
   };
+}
+
+/** A sector that is lost, as opposed to a store that cannot be reached. */
+function isUnreadable(error: unknown): boolean {
+  const cause = error instanceof AppError ? error.cause : error;
+  return cause instanceof Error && 'code' in cause && cause.code === 'EIO';
 }
 
 function readDescription(text: string | null): string | null {
@@ -301,14 +333,4 @@ async function keysOf(store: RepositoryStore, prefix: string): Promise<readonly 
   const keys: string[] = [];
   for await (const { key } of store.list(prefix)) if (key.endsWith('.json')) keys.push(key);
   return keys;
-}
-
-/** Works on all items, so many at once; the first failure ends it. */
-async function eachAtOnce<T>(items: readonly T[], places: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  await Promise.all(
-    Array.from({ length: places }, async () => {
-      for (const item of left) await work(item);
-    }),
-  );
 }
