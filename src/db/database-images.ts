@@ -5,9 +5,10 @@ import { type ImageFile, requireRoom } from './image-file.ts';
 import { runImageTask } from './image-process.ts';
 import { readRows } from './image-rows.ts';
 import type { DatabaseLocation } from './registry.ts';
+import { readRemoteAccount, readRemoteFiles } from './remote-rows.ts';
 
 /**
- * Images of the databases at these places. Every file is opened with the library that the server uses on it, in a process other
+ * Images of the databases at these places. One on a server is dumped by it, a replica's primary too. Every file is opened with the library that the server uses on it, in a process other
  * than the server's (`docs/decisions/embedded-engine.md`). Call it from such a process only.
  */
 export function databaseImages(locations: readonly DatabaseLocation[]): DatabaseImages {
@@ -27,18 +28,26 @@ export function databaseImages(locations: readonly DatabaseLocation[]): Database
     return location?.kind === 'file' ? { ...location, path } : { path, engine: 'sqlite' };
   };
 
+  const sized = locations.filter(({ kind }) => kind !== 'memory');
+
   return {
-    names: locations.filter(({ kind }) => kind === 'file').map(({ name }) => name),
+    names: sized.map(({ name }) => name),
     withoutImage: locations.filter(({ kind }) => kind === 'memory').map(({ name }) => name),
-    async sizes() {
-      const files = locations.filter((location) => location.kind === 'file');
-      return Promise.all(files.map(async ({ name, path }) => ({ name, bytes: (await stat(path)).size })));
-    },
+    sizes: () =>
+      Promise.all(
+        sized.map(async (location) => {
+          const bytes = location.kind === 'file' ? (await stat(location.path)).size : 0;
+          return { name: location.name, bytes };
+        }),
+      ),
     async take(name, path, signal) {
-      const source = fileOf(name);
-      await requireRoom(source.path, path);
+      const source = find(name);
+      if (source.kind === 'memory') throw databaseProblems.create('unavailable');
+      if (source.kind === 'file') await requireRoom(source.path, path);
       try {
-        await runImageTask({ copy: source, target: path }, signal);
+        // A replica may be behind; its primary knows whose lease is held since when.
+        if (source.kind === 'remote') await runImageTask({ load: source, target: path }, signal);
+        else await runImageTask({ copy: source, target: path }, signal);
       } catch (error) {
         for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true });
         throw error;
@@ -54,12 +63,21 @@ export function databaseImages(locations: readonly DatabaseLocation[]): Database
       );
       return totals ?? { count: 0, bytes: 0 };
     },
-    liveFiles: (ownerId) => readFiles(fileOf('main'), ownerId),
+    liveFiles(ownerId) {
+      const main = find('main');
+      return main.kind === 'remote' ? readRemoteFiles(main, FILE_COLUMNS, ownerId) : readFiles(fileOf('main'), ownerId);
+    },
     account: (path, idOrEmail) => readAccount(imageOf(path), idOrEmail),
-    liveAccount: (idOrEmail) => readAccount(fileOf('main'), idOrEmail),
+    async liveAccount(idOrEmail) {
+      const main = find('main');
+      return main.kind === 'remote'
+        ? readRemoteAccount(main, ACCOUNT, idOrEmail)
+        : readAccount(fileOf('main'), idOrEmail);
+    },
   };
 }
 
+const ACCOUNT = 'SELECT id, email, name, created_at AS createdAt FROM users WHERE id = ?1 OR email = ?1';
 const FILE_COLUMNS = `id, owner_id AS ownerId, name, size, sha256, type, visibility, object_key AS objectKey,
   created_at AS createdAt, updated_at AS updatedAt`;
 
@@ -73,7 +91,6 @@ async function* readFiles(file: ImageFile, ownerId: string | undefined): AsyncGe
 }
 
 async function readAccount(file: ImageFile, idOrEmail: string): Promise<AccountRow | null> {
-  const sql = 'SELECT id, email, name, created_at AS createdAt FROM users WHERE id = ?1 OR email = ?1';
-  for await (const row of readRows<AccountRow>(file, { table: 'users', sql, args: [idOrEmail] })) return row;
+  for await (const row of readRows<AccountRow>(file, { table: 'users', sql: ACCOUNT, args: [idOrEmail] })) return row;
   return null;
 }

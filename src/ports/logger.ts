@@ -17,3 +17,14 @@ export interface Logger {
   /** Writes out what is buffered. */
   flush(): void;
 }
+
+/** For those who report in other ways, as commands do by their messages and exit codes. */
+export const silentLog: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  line() {},
+  child: () => silentLog,
+  flush() {},
+};
