@@ -54,7 +54,11 @@ try {
   process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1);
 }
 
+/** One line. Fields that are at fault say what is wrong with them: `view: Expected one of …`. */
 function describe(error: unknown): string {
-  if (error instanceof AppError) return error.detail;
+  if (error instanceof AppError) {
+    const faults = error.faults.map(({ pointer, detail }) => [pointer.slice(1), detail].filter(Boolean).join(': '));
+    return faults.length > 0 ? faults.join('; ') : error.detail;
+  }
   return error instanceof Error ? error.message : 'the command failed';
 }

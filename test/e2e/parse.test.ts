@@ -193,6 +193,8 @@ describe('the command line', () => {
     expect(run(['html'], '')).toEqual([1, '', 'bunkhouse: say "parse html|css|js FILE|URL"\n']);
     expect(run(['html', '/no/such/file'], '')).toEqual([1, '', 'bunkhouse: the file cannot be read\n']);
     expect(run(['css', '-'], 'a{'.repeat(100))[2]).toContain('nest deeper');
+    expect(run(['css', '-', '--view', 'none'], 'a{}')[2]).toContain('bunkhouse: view: Expected one of minify, format');
+    expect(run(['html', '-', '--view', 'select', '--option', 'limit=x'], 'a')[2]).toContain('limit: Expected integer');
     expect(run(['html', 'http://127.0.0.1/'], '')[2]).toContain('public internet');
   });
 });

@@ -81,6 +81,7 @@ function findArticle({ document, addresses }: Page): Article {
   const body = document.body.cloneNode(true) as Element;
   const language = document.documentElement.getAttribute('lang');
   const title = plainText(document.querySelector('head > title')) || null;
+  lowerNames(document);
   const found = new Readability(document as never, { serializer: (node: Node) => node as never }).parse();
   const content = found?.content as unknown as Element | null | undefined;
   if (!found || !content || !isElement(content)) {
@@ -105,4 +106,10 @@ function findArticle({ document, addresses }: Page): Article {
     content,
     isFound: true,
   };
+}
+
+/** Elements made from now on have names in small letters, as a browser gives them (DOM §4.5); linkedom takes names as they come. */
+function lowerNames(document: Document): void {
+  const create = document.createElement.bind(document);
+  Object.defineProperty(document, 'createElement', { value: (name: string) => create(name.toLowerCase()) });
 }

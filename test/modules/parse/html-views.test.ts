@@ -281,6 +281,16 @@ describe('text', () => {
     expect(asText.result.words).toBeGreaterThan(250);
   });
 
+  test('writes the names of elements as a browser does', async () => {
+    const { result } = await look(
+      'html',
+      `<main><h1>One</h1><p>${'Lorem ipsum dolor sit amet, always. '.repeat(40)}</p></main>`,
+      'article',
+    );
+    expect(result.content).toContain('<div');
+    expect(result.content).not.toMatch(/<[A-Z]/);
+  });
+
   test('shows the whole body where there is no article', async () => {
     for (const source of ['', '<frameset>']) {
       const { warnings } = await look('html', `${source} `, 'article');
