@@ -65,6 +65,7 @@ import { createCors } from './web/cors.ts';
 import { createGate } from './web/gate.ts';
 import { createHostCheck, refusedResponse } from './web/hosts.ts';
 import type { Module } from './web/module.ts';
+import { createOpening } from './web/opening.ts';
 
 /** The whole house, built and not yet started. */
 export interface Server {
@@ -372,7 +373,29 @@ export async function createServer(config: Config): Promise<Server> {
     ...(isServed(cache) ? { purge: cache.answerPurge } : {}),
   });
 
+  const opening = createOpening();
   lifecycle.add({ name: 'log', stop: () => log.flush() });
+  // First, so that it can be seen to live while it migrates; whatever comes before the last phase waits.
+  lifecycle.add({
+    name: 'listener',
+    start: () => {
+      listener = startBunServer({
+        hostname: config.host,
+        port: config.port,
+        tls:
+          config.tlsCertificateFile && config.tlsKeyFile
+            ? { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile }
+            : undefined,
+        isHostAllowed: hostCheck(),
+        refuse: refusedResponse,
+        handle: gate,
+        sockets: isServed(sockets) ? sockets.upgrades : undefined,
+        opening,
+      });
+    },
+    // For a start that failed half-way; else nothing is left of it by now.
+    stop: () => listener?.stop(),
+  });
   if (sharedLimiter) lifecycle.add({ name: 'shared rate limits', stop: () => sharedLimiter.close() });
   lifecycle.add({
     name: 'database',
@@ -408,21 +431,8 @@ export async function createServer(config: Config): Promise<Server> {
     });
   }
   lifecycle.add({
-    name: 'listener',
-    start: () => {
-      listener = startBunServer({
-        hostname: config.host,
-        port: config.port,
-        tls:
-          config.tlsCertificateFile && config.tlsKeyFile
-            ? { certificateFile: config.tlsCertificateFile, keyFile: config.tlsKeyFile }
-            : undefined,
-        isHostAllowed: hostCheck(),
-        refuse: refusedResponse,
-        handle: gate,
-        sockets: isServed(sockets) ? sockets.upgrades : undefined,
-      });
-    },
+    name: 'requests',
+    start: () => opening.end(),
     stop: async () => {
       const late = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref());
       await Promise.race([listener?.drain(), late]);

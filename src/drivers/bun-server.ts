@@ -15,6 +15,8 @@ export interface BunServerOptions {
   readonly idleSeconds?: number;
   /** Who takes WebSockets; without it nobody does. */
   readonly sockets?: SocketRoutes | undefined;
+  /** What everything but `/health/live` waits for; a wait may end in a refusal. Without it nothing waits. */
+  readonly opening?: { readonly isOver: boolean; wait(request: Request): Promise<Response | null> };
 }
 
 export interface BunServer {
@@ -37,7 +39,7 @@ const IDLE_SECONDS = 60;
  * and `/health/live` is answered by the runtime itself: whether the process lives depends on nothing.
  */
 export function startBunServer(options: BunServerOptions): BunServer {
-  const { isHostAllowed, refuse, handle, tls, idleSeconds = IDLE_SECONDS } = options;
+  const { isHostAllowed, refuse, handle, tls, opening, idleSeconds = IDLE_SECONDS } = options;
   const live = new Response('{"status":"ok"}', {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
   });
@@ -63,8 +65,15 @@ export function startBunServer(options: BunServerOptions): BunServer {
     if (!isOurs || hasFragment(request)) return answer(request, server);
     return upgrade(sockets, request, new BunConnection(request, server, tls !== undefined, idleSeconds), server);
   };
+  const whenOpen = (next: Answer): Answer => {
+    if (!opening) return next;
+    return (request, server) =>
+      opening.isOver
+        ? next(request, server)
+        : opening.wait(request).then((refusal) => refusal ?? next(request, server));
+  };
   const { sockets } = options;
-  const socketPaths = sockets ? sockets.paths.map((path) => [path, answerSocket(sockets)] as const) : [];
+  const socketPaths = sockets ? sockets.paths.map((path) => [path, whenOpen(answerSocket(sockets))] as const) : [];
 
   const server = Bun.serve<SocketHandler, string>({
     hostname: options.hostname,
@@ -75,7 +84,7 @@ export function startBunServer(options: BunServerOptions): BunServer {
     development: false,
     ...(tls ? { tls: { cert: Bun.file(tls.certificateFile), key: Bun.file(tls.keyFile) } } : {}),
     routes: { '/health/live': { GET: live, HEAD: live }, ...Object.fromEntries(socketPaths) },
-    fetch: answer,
+    fetch: whenOpen(answer),
     websocket: socketEvents,
     error: () => new Response(null, { status: 500 }),
   });
@@ -89,6 +98,12 @@ export function startBunServer(options: BunServerOptions): BunServer {
     stop: () => server.stop(true),
   };
 }
+
+/** Nothing when the request has become a socket. */
+type Answer = (
+  request: Request,
+  server: Bun.Server<SocketHandler>,
+) => Response | undefined | Promise<Response | undefined>;
 
 /**
  * No request target may have a fragment (RFC 9112 §3.2), and the runtime hands it on as part of the path or the query: what is

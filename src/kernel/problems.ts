@@ -12,6 +12,11 @@ export const serverProblems = defineProblems('server', {
     title: 'Too busy',
     detail: 'More of this work is waiting than can be done soon. Try again shortly.',
   },
+  starting: {
+    status: 503,
+    title: 'Starting',
+    detail: 'This server has just been started and is not ready yet. Try again shortly.',
+  },
   draining: {
     status: 503,
     title: 'Shutting down',
