@@ -1,7 +1,7 @@
 import type { Socket } from 'bun';
 import type { PhpAnswer, PhpRequest } from '../ports/php-pool.ts';
 import { ConnectionLost, Exchange, type SilenceLimits, type Wire } from './fastcgi-exchange.ts';
-import { ASK_VALUES, END_OF_STDIN, encodeRequest, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
+import { ASK_VALUES, type createRequestEncoder, END_OF_STDIN, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
 
 /** Where a FastCGI server listens. */
 export type FastCgiAddress = { readonly unix: string } | { readonly hostname: string; readonly port: number };
@@ -71,11 +71,12 @@ export class FastCgiConnection implements Wire {
   }
 
   /** Runs one request. The connection MUST be idle. */
-  send(request: PhpRequest): Promise<PhpAnswer> {
+  send(request: PhpRequest, encode: ReturnType<typeof createRequestEncoder>): Promise<PhpAnswer> {
     // May throw, and then the connection is as it was.
     const { body } = request;
     const hasBody = body !== null && body.size > 0;
-    const opening = encodeRequest(request.params, { keepAlive: true, hasBody });
+    const { params, common = [] } = request;
+    const opening = encode({ params, common, keepAlive: true, hasBody });
     const exchange = new Exchange(request, this);
     this.#exchange = exchange;
     this.#decoder.sink = exchange;

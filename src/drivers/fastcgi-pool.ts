@@ -3,6 +3,7 @@ import type { PhpAnswer, PhpLoad, PhpObserver, PhpRequest } from '../ports/php-p
 import { type ConnectionEvents, type FastCgiAddress, FastCgiConnection } from './fastcgi-connection.ts';
 import { ConnectionLost, type SilenceLimits } from './fastcgi-exchange.ts';
 import { createWaitingLine } from './fastcgi-queue.ts';
+import { createRequestEncoder } from './fastcgi-records.ts';
 import { toPhpProblem } from './php-faults.ts';
 
 export interface FastCgiPoolLimits extends SilenceLimits {
@@ -65,6 +66,7 @@ const REST_MS = 50;
 export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
   const { address, size, observer } = options;
   const limits = { ...FASTCGI_LIMITS, ...options.limits };
+  const encode = createRequestEncoder();
   const line = createWaitingLine();
   const connections = new Set<FastCgiConnection>();
   /** The one that became idle last is at the end. */
@@ -199,7 +201,7 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
         watch();
         const sentAt = performance.now();
         try {
-          return await connection.send(request);
+          return await connection.send(request, encode);
         } catch (error) {
           if (!connection.isClosed) release(connection);
           const isStale = error instanceof ConnectionLost && error.isBeforeFirstByte && wasUsed;

@@ -1,3 +1,5 @@
+import type { PhpParams } from '../ports/php-pool.ts';
+
 /**
  * The FastCGI record protocol, version 1, in the role of a web server that has one request on a connection at a time
  * (https://fastcgi-archives.github.io/FastCGI_Specification.html). Nothing in here knows of sockets.
@@ -37,32 +39,75 @@ export class OversizedParams extends Error {
 /** All parameters of one request together, in bytes. */
 const MAX_PARAMS_BYTES = 512 * 1024;
 
+/** What an opening is made of. */
+export interface Opening {
+  readonly params: PhpParams;
+  readonly common?: readonly PhpParams[];
+  readonly keepAlive: boolean;
+  readonly hasBody: boolean;
+}
+
 /**
- * The opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty STDIN
- * record, and with that all of it. Characters are bytes, so that all is put together as text and turned into bytes once.
+ * Writes the opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty
+ * STDIN record, and with that all of it. Characters are bytes, so that all is put together as text and turned into bytes once.
  *
  * @throws OversizedParams
  */
-export function encodeRequest(
-  params: readonly (readonly [string, string])[],
-  { keepAlive, hasBody }: { readonly keepAlive: boolean; readonly hasBody: boolean },
-): Buffer {
-  let records = keepAlive ? BEGIN_KEPT : BEGIN_ONCE;
-  let content = '';
-  for (const [name, value] of params) {
-    const pair = lengthOf(name) + lengthOf(value) + name + value;
-    if (content.length + pair.length > MAX_CONTENT_BYTES) {
-      if (pair.length > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
-      records += headerOf(PARAMS, content.length) + content;
-      content = '';
+export function createRequestEncoder(): (opening: Opening) => Buffer {
+  const known = new WeakMap<PhpParams, string>();
+  const remembered = (list: PhpParams): string => {
+    let text = known.get(list);
+    if (text === undefined) {
+      text = list.map(([name, value]) => pairOf(name, value)).join('');
+      known.set(list, text);
     }
-    content += pair;
-    if (records.length + content.length > MAX_PARAMS_BYTES) {
+    return text;
+  };
+
+  return ({ params, common = [], keepAlive, hasBody }) => {
+    const records = new ParamsWriter(keepAlive ? BEGIN_KEPT : BEGIN_ONCE);
+    for (const list of common) {
+      const text = remembered(list);
+      if (text.length <= MAX_CONTENT_BYTES) records.add(text);
+      else for (const [name, value] of list) records.add(pairOf(name, value));
+    }
+    for (const [name, value] of params) records.add(pairOf(name, value));
+    return Buffer.from(records.end() + (hasBody ? END_OF_PARAMS : END_OF_PARAMS_AND_STDIN), 'latin1');
+  };
+}
+
+/** Fills records with whole pairs. */
+class ParamsWriter {
+  #records: string;
+  #content = '';
+
+  constructor(begin: string) {
+    this.#records = begin;
+  }
+
+  /** @param pairs one or several, which stay together. */
+  add(pairs: string): void {
+    if (this.#content.length + pairs.length > MAX_CONTENT_BYTES) {
+      if (pairs.length > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
+      this.#flush();
+    }
+    this.#content += pairs;
+    if (this.#records.length + this.#content.length > MAX_PARAMS_BYTES) {
       throw new OversizedParams('the parameters are larger than all that is taken');
     }
   }
-  if (content !== '') records += headerOf(PARAMS, content.length) + content;
-  return Buffer.from(records + (hasBody ? END_OF_PARAMS : END_OF_PARAMS_AND_STDIN), 'latin1');
+
+  end(): string {
+    this.#flush();
+    return this.#records;
+  }
+
+  #flush(): void {
+    // An empty record would end the parameters.
+    if (this.#content === '') return;
+    this.#records += headerOf(PARAMS, this.#content.length) + this.#content;
+    this.#content = '';
+  }
 }
 
 /** STDIN records for some bytes of the body. */
@@ -95,6 +140,10 @@ const END_OF_PARAMS = headerOf(PARAMS, 0);
 const END_OF_PARAMS_AND_STDIN = END_OF_PARAMS + headerOf(STDIN, 0);
 
 const SHORT_LENGTHS = Array.from({ length: 128 }, (_, length) => String.fromCharCode(length));
+
+function pairOf(name: string, value: string): string {
+  return lengthOf(name) + lengthOf(value) + name + value;
+}
 
 /** Lengths up to 127 take one byte, longer ones four with the highest bit set (§3.4). */
 function lengthOf({ length }: string): string {

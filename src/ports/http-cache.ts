@@ -11,7 +11,7 @@ export interface HttpCache {
    *   its conditions; its headers are otherwise the client's, its body is untouched. Its signal tells when nobody waits any more.
    *   It is called at most once for a call of `handle`, but may be called after the answer was given, to renew what is stored.
    *   MUST reject when the origin cannot be reached: a stored answer may then stand in. The answer's body MUST be as the origin
-   *   encoded it.
+   *   encoded it. The answer is the cache's from then on, which may change its headers.
    * @throws what `fetchOrigin` rejects with, when nothing stored may stand in.
    */
   handle(request: Request, rule: HttpCacheRule, fetchOrigin: FetchOrigin): Response | Promise<Response>;

@@ -23,9 +23,13 @@ export interface PhpPool {
   stop(): Promise<void>;
 }
 
+/** CGI meta-variables (RFC 3875 §4.1), in any order. */
+export type PhpParams = readonly (readonly [name: string, value: string])[];
+
 export interface PhpRequest {
-  /** CGI meta-variables (RFC 3875 §4.1), in any order. */
-  readonly params: readonly (readonly [name: string, value: string])[];
+  readonly params: PhpParams;
+  /** More of them, in lists that come with other requests, too. Such a list MUST NOT change: it may be put into bytes once. */
+  readonly common?: readonly PhpParams[];
   readonly body: PhpBody | null;
   /** Running the script twice does no harm that the client did not ask for (RFC 9110 §9.2.1). */
   readonly isSafe: boolean;

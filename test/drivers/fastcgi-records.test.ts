@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import {
-  encodeRequest,
+  createRequestEncoder,
   encodeStdin,
   FastCgiFault,
   MAX_CONTENT_BYTES,
   OversizedParams,
   RecordDecoder,
 } from '../../src/drivers/fastcgi-records.ts';
+import type { PhpParams } from '../../src/ports/php-pool.ts';
 
 interface Heard {
   stdout: string;
@@ -77,6 +78,9 @@ function pairsOf(content: Buffer): [string, string][] {
 
 const OPTIONS = { keepAlive: true, hasBody: true };
 
+const encodeRequest = (params: PhpParams, options: { keepAlive: boolean; hasBody: boolean }) =>
+  createRequestEncoder()({ params, ...options });
+
 describe('encoding a request', () => {
   test('keeps the connection, answers as a responder, and ends the parameters', () => {
     const [begin, params, end, ...more] = split(encodeRequest([['A', 'b']], OPTIONS));
@@ -96,6 +100,21 @@ describe('encoding a request', () => {
       const records = split(encodeRequest(params, OPTIONS));
       expect(records.slice(1).flatMap(({ content }) => pairsOf(content))).toEqual(params);
       expect(records.every(({ content }) => content.length <= MAX_CONTENT_BYTES)).toBe(true);
+    }
+  });
+
+  test('puts lists that come again before the rest, whatever their sizes, and lets no pair cross two records', () => {
+    const encode = createRequestEncoder();
+    const list = (count: number, bytes: number): PhpParams =>
+      Array.from({ length: count }, (_, index) => [`N${index}`, 'v'.repeat(bytes)] as const);
+    // Half a record, a whole one, more than one, and nothing.
+    const common = [list(3, 10_000), list(1, 65_000), list(9, 20_000), []];
+    for (const params of [list(5, 100), list(2, 60_000)]) {
+      const records = split(encode({ params, common, ...OPTIONS }));
+      expect(records.slice(1).flatMap(({ content }) => pairsOf(content))).toEqual(
+        [...common, params].flat().map(([name, value]) => [name, value]),
+      );
+      expect(records.filter(({ content }) => content.length === 0)).toHaveLength(1);
     }
   });
 

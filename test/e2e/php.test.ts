@@ -339,6 +339,13 @@ describe.if(PHP_FPM !== null)('PHP', () => {
       expect(raw).toContain(`x-name: ${Buffer.from('körper').toString('latin1')}`);
     });
 
+    test('that came whole are sent whole, also to somebody with a session', async () => {
+      for (const cookie of ['', 'Cookie: PHPSESSID=abc\r\n']) {
+        const head = `GET /php/answer.php?status=200 HTTP/1.1\r\nHost: localhost\r\n${cookie}Connection: close\r\n\r\n`;
+        expect((await sendRaw(server.url, head)).toLowerCase()).toContain('\r\ncontent-length: 4\r\n');
+      }
+    });
+
     test('to HEAD say of their length what the script says, or nothing', async () => {
       const head = async (path: string) =>
         (

@@ -44,7 +44,7 @@ const php = createPhpHandler({
       },
     } as Partial<PhpPool> as PhpPool,
     takeBody: () => ({ body: null, release: async () => undefined }),
-    toEnvironment: ({ request }) => [['PATH', new URL(request.url).pathname]],
+    toEnvironment: ({ request }) => ({ params: [['PATH', new URL(request.url).pathname]], common: [] }),
     sendFile: () => null,
     onErrors: () => undefined,
     log: recordingLog(),

@@ -326,18 +326,26 @@ function flightName({ url, request, stored }: FillQuestion): string {
 /** The origin's answer to the one who asked. */
 function relay(response: Response, request: Request, handling: Handling): Response {
   const { status } = response;
-  const headers = relayedHeaders(response.headers, handling);
-  const hasNone = request.method === 'HEAD' || hasNoContent(status);
-  if (hasNone) response.body?.cancel().catch(() => undefined);
-  return new Response(hasNone ? null : response.body, { status, headers });
+  if (request.method === 'HEAD' || hasNoContent(status)) {
+    response.body?.cancel().catch(() => undefined);
+    return new Response(null, { status, headers: relayedHeaders(response.headers, handling) });
+  }
+  // As it is: another one around its body would make a stream of bytes that are here already.
+  toRelayed(response.headers, handling);
+  return response;
 }
 
 function relayedHeaders(origin: Headers, handling: Handling): Headers {
   const headers = new Headers(origin);
+  toRelayed(headers, handling);
+  return headers;
+}
+
+/** Changes the headers in place. */
+function toRelayed(headers: Headers, handling: Handling): void {
   dropHopByHop(headers);
   for (const name of TAG_FIELDS) headers.delete(name);
   setCacheStatus(headers, handling);
-  return headers;
 }
 
 function notModified(headers: Headers): Response {

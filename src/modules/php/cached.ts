@@ -30,22 +30,33 @@ const HINTS = [
 export function createCached({ cache, ruleFor }: CachedOptions) {
   const hopeless = new AddressMap<true>(REMEMBERED);
 
-  return async (request: Request, path: string, caller: Caller | null, ask: FetchOrigin): Promise<Response> => {
+  /** What is to be remembered of an answer, and not to be said to clients. */
+  const finish = (response: Response, url: string, isPlain: boolean, isHopeless: boolean): Response => {
+    const { headers } = response;
+    const isHinted = isPlain && HINTS.some((name) => headers.has(name));
+    if (isHinted && isHopeless) hopeless.delete(url);
+    else if (isPlain && !isHinted && !isHopeless) hopeless.set(url, true);
+    for (const name of NOT_FOR_CLIENTS) if (headers.has(name)) headers.delete(name);
+    return response;
+  };
+
+  return (request: Request, path: string, caller: Caller | null, ask: FetchOrigin): Response | Promise<Response> => {
     const named = ruleFor(path, 'php');
     const isPlain = named.mode === 'respect';
     const { url, method } = request;
     const isHopeless = isPlain && hopeless.get(url) === true;
     const rule = caller ? PERSONAL : isHopeless ? HOPELESS : named;
     // What is only read and not stored has no business with the store; what may change something makes it forget.
-    const isPast = rule !== named && (method === 'GET' || method === 'HEAD');
-    const response = await (isPast ? ask(request) : cache.handle(request, rule, ask));
-    const { headers } = response;
-    // As the cache would say (RFC 9211).
-    if (isPast) headers.set('cache-status', `bunkhouse; fwd=bypass; fwd-status=${response.status}`);
-    const isHinted = isPlain && HINTS.some((name) => headers.has(name));
-    if (isHinted && isHopeless) hopeless.delete(url);
-    else if (isPlain && !isHinted && !isHopeless) hopeless.set(url, true);
-    for (const name of NOT_FOR_CLIENTS) if (headers.has(name)) headers.delete(name);
-    return response;
+    if (rule !== named && (method === 'GET' || method === 'HEAD')) {
+      return ask(request).then((response) => {
+        // As the cache would say (RFC 9211).
+        response.headers.set('cache-status', `bunkhouse; fwd=bypass; fwd-status=${response.status}`);
+        return finish(response, url, isPlain, isHopeless);
+      });
+    }
+    const answered = cache.handle(request, rule, ask);
+    return answered instanceof Promise
+      ? answered.then((response) => finish(response, url, isPlain, isHopeless))
+      : finish(answered, url, isPlain, isHopeless);
   };
 }

@@ -1,5 +1,6 @@
 import { AddressMap } from '../../kernel/address-map.ts';
 import type { Caller } from '../../kernel/caller.ts';
+import type { PhpParams, PhpRequest } from '../../ports/php-pool.ts';
 import type { Connection } from '../../web/context.ts';
 import { isForgeable } from '../../web/forwarding.ts';
 import { withoutCookie } from '../../web/other-cookies.ts';
@@ -36,6 +37,9 @@ export interface EnvironmentScene {
   readonly bodySize: number | null;
 }
 
+/** What a script is told, in the two parts of a request to its pool. */
+export type Environment = Required<Pick<PhpRequest, 'params' | 'common'>>;
+
 type Params = (readonly [name: string, value: string])[];
 
 /**
@@ -52,9 +56,9 @@ const PLAIN_NAME = /^[a-z0-9-]+$/;
  * run the file that it names, which is the client's choice, instead of SCRIPT_FILENAME. Characters of the values are bytes. Nothing
  * that a client sends can set a name outside `HTTP_`.
  */
-export function createEnvironment(options: EnvironmentOptions): (scene: EnvironmentScene) => Params {
+export function createEnvironment(options: EnvironmentOptions): (scene: EnvironmentScene) => Environment {
   const { mount, sessionCookie } = options;
-  const fixed: Params = [
+  const fixed: PhpParams = [
     ['GATEWAY_INTERFACE', 'CGI/1.1'],
     ['SERVER_SOFTWARE', `bunkhouse/${options.version}`],
     ['SERVER_PROTOCOL', 'HTTP/1.1'],
@@ -75,15 +79,15 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
   };
 
   /** What is the same for every request to a script. */
-  const ofTargets = new WeakMap<ScriptTarget, Params>();
-  const paramsOf = (target: ScriptTarget): Params => {
-    let params = ofTargets.get(target);
-    if (params) return params;
+  const ofTargets = new WeakMap<ScriptTarget, PhpParams>();
+  const paramsOf = (target: ScriptTarget): PhpParams => {
+    const known = ofTargets.get(target);
+    if (known) return known;
     const scriptPath = `/${target.names.join('/')}`;
     const scriptName = toBytes(mount + scriptPath);
     const pathInfo = toBytes(target.pathInfo);
     const root = toBytes(target.root);
-    params = [
+    const params: Params = [
       ['DOCUMENT_URI', scriptName + pathInfo],
       ['DOCUMENT_ROOT', root],
       ['SCRIPT_NAME', scriptName],
@@ -95,6 +99,20 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     return params;
   };
 
+  /** Changes only when the server begins to listen. */
+  let published: { readonly url: string; readonly params: PhpParams } | null = null;
+  const publishParams = (): PhpParams => {
+    const { url, key } = options.publish();
+    if (published?.url !== url) {
+      const params: PhpParams = [
+        ['BUNKHOUSE_PUBLISH_URL', url],
+        ['BUNKHOUSE_PUBLISH_KEY', key],
+      ];
+      published = { url, params };
+    }
+    return published.params;
+  };
+
   const hostOf = createHostReader();
 
   return ({ request, asker, target, bodySize }) => {
@@ -102,18 +120,14 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
     const { caller, connection } = asker;
     const pathStart = url.indexOf('/', url.indexOf('//') + 2);
     const queryStart = url.indexOf('?', pathStart);
-    const { host, hostname, port } = hostOf(url, pathStart);
+    const host = hostOf(url, pathStart);
     const params: Params = [
-      ...fixed,
-      ...paramsOf(target),
       ['REQUEST_METHOD', request.method],
       ['REQUEST_SCHEME', asker.isSecure ? 'https' : 'http'],
       ['REQUEST_URI', toBytes(url.slice(pathStart))],
       ['QUERY_STRING', queryStart < 0 ? '' : toBytes(url.slice(queryStart + 1))],
-      ['SERVER_NAME', hostname],
-      ['SERVER_PORT', port || (asker.isSecure ? '443' : '80')],
+      ['SERVER_PORT', host.port || (asker.isSecure ? '443' : '80')],
       ['REMOTE_ADDR', asker.address],
-      ['HTTP_HOST', host],
       ['BUNKHOUSE_REQUEST_ID', asker.id],
     ];
     if (asker.isSecure) params.push(['HTTPS', 'on']);
@@ -134,9 +148,7 @@ export function createEnvironment(options: EnvironmentOptions): (scene: Environm
       } else if (header !== 'authorization' || !isOurs(caller)) params.push([name, value]);
     }
     addCaller(params, caller);
-    const { url: publishUrl, key } = options.publish();
-    params.push(['BUNKHOUSE_PUBLISH_URL', publishUrl], ['BUNKHOUSE_PUBLISH_KEY', key]);
-    return params;
+    return { params, common: [fixed, paramsOf(target), host.params, publishParams()] };
   };
 }
 
@@ -145,13 +157,17 @@ const HOSTS = 100;
 
 /** Reads the host of a URL as it stands in the cache key: another spelling of it would be an answer's content and not its key. */
 function createHostReader() {
-  const known = new AddressMap<{ readonly host: string; readonly hostname: string; readonly port: string }>(HOSTS);
+  const known = new AddressMap<{ readonly port: string; readonly params: PhpParams }>(HOSTS);
   return (url: string, pathStart: number) => {
     const origin = url.slice(0, pathStart);
     let read = known.get(origin);
     if (!read) {
       const { host, hostname, port } = new URL(origin);
-      read = { host, hostname, port };
+      const params: PhpParams = [
+        ['SERVER_NAME', hostname],
+        ['HTTP_HOST', host],
+      ];
+      read = { port, params };
       known.set(origin, read);
     }
     return read;

@@ -37,7 +37,7 @@ export function createPhpHandler({ mount, resolve, runScript, throughCache }: Ph
     }
   }
 
-  function runThroughCache(request: Request, target: ScriptTarget): Promise<Response> {
+  function runThroughCache(request: Request, target: ScriptTarget): Response | Promise<Response> {
     const { id, address, isSecure, caller, path } = contextOf(request);
     const asker: Asker = { id, address, isSecure, caller, connection: connectionOf(request) };
     return throughCache(request, path, caller, (asked) => runScript(asked, target, asker));

@@ -48,11 +48,11 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
     try {
       taken = taking instanceof Promise ? await taking : taking;
       const { body } = taken;
-      const params = toEnvironment({ request, asker, target, bodySize: body?.size ?? null });
+      const environment = toEnvironment({ request, asker, target, bodySize: body?.size ?? null });
       let answer: PhpAnswer;
       try {
         answer = await pool.send({
-          params,
+          ...environment,
           body,
           isSafe: SAFE.has(request.method),
           isGone: () => request.signal.aborted,

@@ -1,15 +1,20 @@
 import { describe, expect, test } from 'bun:test';
-import { createEnvironment } from '../../../src/modules/php/environment.ts';
+import { createEnvironment, type EnvironmentScene } from '../../../src/modules/php/environment.ts';
 import { connectionOf, contextOf } from '../../../src/web/context.ts';
 import { requestFor } from '../gateway/request.ts';
 
-const toParams = createEnvironment({
+const toEnvironment = createEnvironment({
   mount: '',
   version: '1.0.0',
   host: '127.0.0.1',
   publish: () => ({ url: 'http://127.0.0.1/publish', key: 'key' }),
   sessionCookie: '__Host-bunkhouse',
 });
+
+const toParams = (scene: EnvironmentScene) => {
+  const { common, params } = toEnvironment(scene);
+  return [...common.flat(), ...params];
+};
 
 /** What a script is told of a request for `host`, whose URL the runtime made from it. */
 function environmentOf(host: string, isSecure: boolean, headers: Record<string, string> = {}) {
