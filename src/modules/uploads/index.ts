@@ -143,6 +143,8 @@ export function createUploads(given: UploadsOptions) {
       if (file.size > maxBytes) return { tooLarge: true } as const;
       return { type: file.type, bytes: new Uint8Array(await new Response(await service.open(file)).arrayBuffer()) };
     },
+    /** A file that the caller may read; `null` when there is none. */
+    findFile: async (caller: Caller, id: string) => (isUuid(id) ? service.findReadable(caller, id) : null),
     putBack: createPutBack(database, service),
     /** Asks running resumable uploads to keep what they have and end, so that nobody has to wait for them. */
     drain: () => resumable.drain(),
