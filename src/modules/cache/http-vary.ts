@@ -4,6 +4,10 @@ const MAX_NAMES = 8;
 const MAX_VARIANT_LENGTH = 2048;
 /** Encodings that answers are worth keeping apart by; a client's other wishes are not passed on. */
 const ENCODINGS = ['br', 'gzip', 'zstd'] as const;
+/** Where they stand in a list without weights, as browsers send it. */
+const LISTED = ENCODINGS.map(
+  (name) => [name, new RegExp(`(?:^|,)\\s*${name === 'gzip' ? '(?:x-)?' : ''}${name}\\s*(?:,|$)`, 'i')] as const,
+);
 
 interface Fields {
   get(name: string): string | null;
@@ -41,6 +45,11 @@ export function variantOf(names: readonly string[], headers: Fields): string | n
 /** `Accept-Encoding` as it is sent to origins and compared: which of the common encodings are accepted, in one order. */
 export function normalizeEncodings(field: string | null): string {
   if (field === null) return '';
+  if (!/[;*]/.test(field)) {
+    return LISTED.filter(([, listed]) => listed.test(field))
+      .map(([name]) => name)
+      .join(', ');
+  }
   const accepted = new Set<string>();
   const refused = new Set<string>();
   for (const item of field.toLowerCase().split(',')) {
