@@ -49,6 +49,11 @@ export function contextOf(request: Request): RequestContext {
   return bindingOf(request).context;
 }
 
+/** The same, for who also answers requests that we make ourselves; `null` for those. */
+export function findContext(request: Request): RequestContext | null {
+  return (request as Bound)[BINDING]?.context ?? null;
+}
+
 export function connectionOf(request: Request): Connection {
   return bindingOf(request).connection;
 }

@@ -1,5 +1,5 @@
 import type { RatePolicy } from '../ports/rate-limiter.ts';
-import { contextOf, type RequestContext } from './context.ts';
+import { contextOf, findContext, type RequestContext } from './context.ts';
 import { rateLimitText, ratePolicyText } from './rate-headers.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 
@@ -31,6 +31,36 @@ export function createReadyHeaders(): (context: RequestContext) => ResponseInit 
 export function answerJson(request: Request, value: object): Response {
   const context = contextOf(request);
   const response = new Response(JSON.stringify(value), context.readyHeaders(context));
+  context.readyAnswer = response;
+  return response;
+}
+
+/** Status and headers of an answer that is given many times. */
+export interface KeptAnswer extends ResponseInit {
+  /** With the security headers that the answer is to have: the gate adds none. */
+  readonly headers: Headers;
+  /** The rate limit that its headers tell of. */
+  policy: RatePolicy | null;
+}
+
+/**
+ * Answers with kept headers, to which id and rate limit of this request are added first. For answers that are given more often than
+ * their headers change.
+ */
+export function answerAgain(request: Request, body: BodyInit, kept: KeptAnswer): Response {
+  const context = findContext(request);
+  if (!context) return new Response(body, kept);
+  const { headers } = kept;
+  const { id, rate } = context;
+  headers.set('x-request-id', id);
+  if (rate) headers.set('ratelimit', rateLimitText(rate.policy, rate.verdict));
+  const policy = rate?.policy ?? null;
+  if (kept.policy !== policy) {
+    if (policy) headers.set('ratelimit-policy', ratePolicyText(policy));
+    else for (const name of ['ratelimit', 'ratelimit-policy']) headers.delete(name);
+    kept.policy = policy;
+  }
+  const response = new Response(body, kept);
   context.readyAnswer = response;
   return response;
 }

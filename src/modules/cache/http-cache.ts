@@ -146,7 +146,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
           renew({ url, request, rule, fetchOrigin, stored: entry });
         }
         return isPlain(request, entry.meta.status)
-          ? hit(entry, now, ttl)
+          ? hit(request, entry, now, ttl)
           : answerFrom(entry, request, now, { kind: 'hit', ttl });
       }
       if (wantsStoredOnly(request)) throw httpCacheProblems.create('nothing-stored');

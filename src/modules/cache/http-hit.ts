@@ -1,4 +1,5 @@
 import type { CacheSpace } from '../../ports/cache.ts';
+import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
 import { hasNoContent, renderHeaders } from './http-answer.ts';
 import { ageOf, type HttpEntry, type HttpMeta } from './http-entry.ts';
 
@@ -6,8 +7,8 @@ import { ageOf, type HttpEntry, type HttpMeta } from './http-entry.ts';
 interface Ready {
   /** Sent without being copied for each answer. */
   readonly content: Blob;
-  /** The answer's status and fields, right as long as `age` and `ttl` are; each answer gets a copy of its own. */
-  init: ResponseInit;
+  /** Right as long as `age` and `ttl` are. */
+  kept: KeptAnswer;
   age: number;
   ttl: number;
 }
@@ -23,28 +24,31 @@ export function isPlain({ method, headers }: Request, status: number): boolean {
   );
 }
 
-/** Answers plain requests with what was made ready by the first of them; the fields change only when a second has passed. */
+/**
+ * Answers plain requests with what was made ready by the first of them; the fields change only when a second has passed. The answer
+ * is the origin's: it gets no security headers of ours.
+ */
 export function createHits(space: Pick<CacheSpace<HttpMeta>, 'remember'>) {
   const prepare = (entry: HttpEntry): Ready => {
     const { body } = entry;
     const content = new Blob([body as Uint8Array<ArrayBuffer>]);
-    const ready: Ready = { content, init: {}, age: -1, ttl: Number.NaN };
+    const ready: Ready = { content, kept: { headers: new Headers(), policy: null }, age: -1, ttl: Number.NaN };
     space.remember(entry, ready, body.byteLength);
     return ready;
   };
 
   /** @param left seconds that it stays fresh. */
-  return (entry: HttpEntry, now: number, left: number): Response => {
+  return (request: Request, entry: HttpEntry, now: number, left: number): Response => {
     const ready = (entry.memo as Ready | undefined) ?? prepare(entry);
     const age = Math.floor(ageOf(entry.meta, now));
     const ttl = Math.ceil(left);
     if (age !== ready.age || ttl !== ready.ttl) {
       const headers = new Headers(renderHeaders(entry, now, { kind: 'hit', ttl }));
       headers.set('content-length', String(ready.content.size));
-      ready.init = { status: entry.meta.status, headers };
+      ready.kept = { status: entry.meta.status, headers, policy: null };
       ready.age = age;
       ready.ttl = ttl;
     }
-    return new Response(ready.content, ready.init);
+    return answerAgain(request, ready.content, ready.kept);
   };
 }

@@ -1,6 +1,8 @@
 import type { ByteRange } from '../../ports/object-store.ts';
 import { fileResponse, type Representation } from '../../web/file-response.ts';
 import { toHttpDate } from '../../web/http-date.ts';
+import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
+import { setSecurityHeaders } from '../../web/security-headers.ts';
 import { type OpenedFile, representFile } from '../../web/static-file.ts';
 import type { Compress } from './static-compression.ts';
 import { CODINGS, type Coding, isCompressible, preferredCodings } from './static-encodings.ts';
@@ -32,8 +34,8 @@ interface Variant {
   /** Its bytes are opened by `withContent`. */
   readonly representation: Representation;
   readonly size: number;
-  /** Of the plain answer to GET: 200 with everything. Each answer gets a copy of its own. */
-  readonly init: ResponseInit;
+  /** The plain answer to GET: 200 with everything. */
+  readonly kept: KeptAnswer;
   readonly place: Place;
   /** Where it lies on disk; `null` when it exists in memory alone. */
   readonly source: OpenedFile | null;
@@ -125,15 +127,15 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
   }
 
   function send(variant: Variant, request: Request): Response | Promise<Response> {
-    const { init, source, place } = variant;
+    const { kept, source, place } = variant;
     if (!isPlainGet(request)) return fileResponse(request, withContent(variant));
     const { content } = place;
-    if (content) return new Response(content, init);
+    if (content) return answerAgain(request, content, kept);
     if (source && ++variant.uses > 1 && variant.size <= MAX_HOT_BYTES) {
       return readWhole(source).then((whole) => {
         if (whole.size !== variant.size) return fileResponse(request, withContent(variant));
         place.hold(whole);
-        return new Response(whole, init);
+        return answerAgain(request, whole, kept);
       });
     }
     return fileResponse(request, withContent(variant));
@@ -161,7 +163,8 @@ function toVariant(representation: Representation, source: OpenedFile | null, pl
     'accept-ranges': 'bytes',
     'content-type': representation.type,
   });
-  return { representation, size: representation.size, init: { headers }, place, source, uses: 0 };
+  setSecurityHeaders(headers);
+  return { representation, size: representation.size, kept: { headers, policy: null }, place, source, uses: 0 };
 }
 
 /** Whether everything is asked for, without conditions that have to be judged. */

@@ -35,10 +35,10 @@ describe('what is stored is given again', () => {
       response.headers.append('set-cookie', 'one=1');
       return [age, length, id, cookie, status(response), await response.text()];
     };
-    const fresh = ['0', '5', undefined, undefined, 'bunkhouse; hit; ttl=60', 'hello'];
+    const fresh = ['0', '5', 'test', undefined, 'bunkhouse; hit; ttl=60', 'hello'];
     expect([await hit(), await hit()]).toEqual([fresh, fresh]);
     cache.clock.turn(1_000);
-    const later = ['1', '5', undefined, undefined, 'bunkhouse; hit; ttl=59', 'hello'];
+    const later = ['1', '5', 'test', undefined, 'bunkhouse; hit; ttl=59', 'hello'];
     expect([await hit(), await hit()]).toEqual([later, later]);
     await cache.store.purge({ tags: [], all: true });
     expect((await cache.send('/a')).headers.get('age')).toBeNull();
