@@ -7,6 +7,7 @@ import { loadMigrations } from './db/migrate.ts';
 import type { DatabaseLocation } from './db/registry.ts';
 import { prepareRestoredDatabase } from './db/restored-database.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
+import { isIdentityAlive, ownIdentity } from './drivers/process-identity.ts';
 import { startScratchServer } from './drivers/scratch-server.ts';
 import { uuidv7 } from './kernel/ids.ts';
 import type { Check } from './modules/backups/check.ts';
@@ -33,6 +34,9 @@ import { systemClock } from './ports/clock.ts';
 import type { DatabaseImages } from './ports/database-images.ts';
 import type { Logger } from './ports/logger.ts';
 import { openStorage, storageLocation } from './storage.ts';
+
+/** Begins the name of a scratch directory; the rest says whose it is. */
+const SCRATCH = 'backups-scratch-';
 
 export interface RestoresOptions {
   readonly config: Config;
@@ -142,8 +146,8 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
             { ...order, id: uuidv7() },
             { onProgress, signal: either },
           );
-          if (isNew) await applyPendingRestore({ dataDir: target.dataDir, claim: claimFile });
-          return { ...report, isInPlace: isNew };
+          const swap = isNew ? await applyPendingRestore({ dataDir: target.dataDir, claim: claimFile }) : null;
+          return { ...report, isInPlace: swap?.status === 'swapped' };
         },
         signal,
       ),
@@ -173,14 +177,15 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
         signal,
       ),
 
-    test: (manifest, { onProgress, signal } = {}) =>
-      leased(
+    test: (manifest, { onProgress, signal } = {}) => {
+      const scratchDir = scratchDirectory(dataDir);
+      return leased(
         `restoring the backup ${manifest.id} for a test`,
         (either) =>
           testRestore(
             {
               ...hostOf(async () => undefined),
-              scratchDir: join(dataDir, `test-restore-${uuidv7()}`),
+              scratchDir,
               openObjects: (root) => diskObjectStore({ root }),
               claim: claimFile,
               boot: (directory, names, stopSignal) =>
@@ -194,8 +199,21 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
             { onProgress, signal: either },
           ),
         signal,
-      ),
+      );
+    },
   };
+}
+
+/**
+ * A directory for work of this process that needs room for a while, not made yet. What processes that were killed have left in theirs
+ * is removed.
+ */
+export function scratchDirectory(dataDir: string): string {
+  const names = existsSync(dataDir) ? readdirSync(dataDir) : [];
+  for (const name of names.filter((each) => each.startsWith(SCRATCH))) {
+    if (!isIdentityAlive(name.slice(SCRATCH.length))) rmSync(join(dataDir, name), { recursive: true, force: true });
+  }
+  return join(dataDir, `${SCRATCH}${ownIdentity}`);
 }
 
 /** A data folder with everything in it. */

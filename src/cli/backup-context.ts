@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { backupLocation, openRepositoryStore } from '../backup-repository.ts';
 import { createRestores, type Restores } from '../backup-restore.ts';
@@ -9,6 +10,7 @@ import { openRepository, type Repository } from '../modules/backups/repository.t
 import { databaseLocations } from '../paths.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { DatabaseImages } from '../ports/database-images.ts';
+import type { RepositoryStore } from '../ports/repository-store.ts';
 import { showProgress } from './backup-progress.ts';
 import { CommandError } from './command.ts';
 import { silentLog } from './silent-log.ts';
@@ -20,6 +22,7 @@ export const SHARED = { identity: { type: 'string' }, json: { type: 'boolean', d
 export interface BackupContext {
   readonly config: Config;
   readonly repository: Repository;
+  readonly store: RepositoryStore;
   readonly images: DatabaseImages;
   readonly restores: Restores;
 }
@@ -28,13 +31,30 @@ export interface BackupContext {
  * Opens the repository that `BACKUP_URL` names, with the keys that are given. The secret of the installation is not needed: what
  * is here works on a machine that has nothing but the address.
  */
-export async function openBackups(env: Environment, _identityFile: string | undefined): Promise<BackupContext> {
+export async function openBackups(env: Environment, identityFile: string | undefined): Promise<BackupContext> {
   const config = loadConfig({ ...env, NODE_ENV: 'development' });
   const store = await openRepositoryStore(backupLocation(config), config, silentLog);
   const holder = { host: hostname(), pid: process.pid };
-  const repository = await openRepository({ store, clock: systemClock, holder });
+  const { backupPassphrase: passphrase, backupRecipient: recipient } = config;
+  const keys = { passphrase, recipient, identity: readIdentity(identityFile) };
+  const repository = await openRepository({ store, clock: systemClock, holder, keys });
   const images = databaseImages(databaseLocations(config));
-  return { config, repository, images, restores: createRestores({ config, repository, images, log: silentLog }) };
+  return {
+    config,
+    repository,
+    store,
+    images,
+    restores: createRestores({ config, repository, images, log: silentLog }),
+  };
+}
+
+function readIdentity(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new CommandError(`the identity file ${path} cannot be read`);
+  }
 }
 
 /** The backup that somebody names. @throws CommandError when there is none. */

@@ -4,6 +4,7 @@ import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DatabaseImages, FileRow } from '../../ports/database-images.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import { damaged } from './codec.ts';
 import { makeDirectory, writeDurably } from './durable-files.ts';
 import type { JobOptions } from './jobs.ts';
 import type { DatabaseEntry, Manifest } from './manifest.ts';
@@ -206,7 +207,8 @@ async function restoreSecret(
 ): Promise<boolean> {
   const entry = manifest.sealed.find(({ kind }) => kind === 'secret');
   if (!entry) return false;
-  const { secret } = (await readSealed(repository, entry)) as { readonly secret: string };
+  const { secret } = (await readSealed(repository, entry)) as { readonly secret?: unknown };
+  if (typeof secret !== 'string') throw damaged(entry, 'it holds no secret');
   makeDirectory(dirname(path));
   writeDurably(path, secret);
   return true;

@@ -8,7 +8,7 @@ import { backupProblems } from './problems.ts';
 import type { Repository } from './repository.ts';
 
 /** Files that are worked on at once. */
-const PLACES = 4;
+const PLACES = 8;
 const LOOKS = 8;
 
 export interface RestoredObjects {

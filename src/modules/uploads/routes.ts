@@ -17,7 +17,6 @@ import { createGetReadable } from './readable.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
 import type { UploadService } from './service.ts';
 import type { FileRecord } from './store.ts';
-import type { OpenTurn } from './turns.ts';
 
 const tags = ['files'];
 const FileId = t.Object({ id: t.String({ description: 'Id of the file.' }) });
@@ -25,7 +24,7 @@ const uploadFailures = { 408: Problem, 413: Problem, 507: Problem };
 const DEFAULT_LIMIT = 50;
 
 /** Files of signed-in people, and public files for everybody. */
-export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
+export function uploadRoutes(service: UploadService) {
   const getReadable = createGetReadable(service);
   const describe = (request: Request, id: string) => {
     const toAnswer = (file: FileRecord) => answerJson(request, toFile(file));
@@ -37,7 +36,7 @@ export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
     .post(
       '/',
       async ({ request, caller, set }) => {
-        const files = await receiveForm(service, openTurn, caller.id, request);
+        const files = await receiveForm(service, caller.id, request);
         set.status = 201;
         return { items: files.map(toFile) };
       },
@@ -69,7 +68,7 @@ export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
     .put(
       '/by-name/:name',
       async ({ request, caller, set }) => {
-        const { file, isNew } = await receiveRaw(service, openTurn, caller.id, request);
+        const { file, isNew } = await receiveRaw(service, caller.id, request);
         set.status = isNew ? 201 : 200;
         return toFile(file);
       },
