@@ -102,9 +102,10 @@ function answerRange({ body, meta }: HttpEntry, range: string, headers: Record<s
   return new Response(parts.body, { status: 206, headers });
 }
 
-/** An answer's fields as they are told now. */
+/** An answer's fields as they are told now; without what a script says to the cache, which stays for when it is renewed. */
 export function renderHeaders({ meta }: HttpEntry, now: number, handling: Handling): Record<string, string> {
-  const { headers, ownEtag } = meta;
+  const { ownEtag } = meta;
+  const { 'x-accel-expires': _forTheCache, ...headers } = meta.headers;
   const status = toCacheStatus(handling);
   const before = headers['cache-status'];
   return {

@@ -18,6 +18,8 @@ const HELD_BACK = new Set([
   'x-accel-buffering',
   'x-accel-limit-rate',
   'x-accel-charset',
+  // A word to caches of others; ours has its own.
+  'cache-tag',
   'x-sendfile',
 ]);
 const WITHOUT_BODY = new Set([204, 205, 304]);

@@ -14,7 +14,7 @@ const PERSONAL: HttpCacheRule = { name: 'php, signed in', mode: 'off' };
 const HOPELESS: HttpCacheRule = { name: 'php, without freshness or validators', mode: 'off' };
 const REMEMBERED = 2_000;
 /** Words to the cache. */
-const NOT_FOR_CLIENTS = ['x-accel-expires', 'surrogate-key', 'xkey', 'cache-tags', 'cache-tag'];
+const NOT_FOR_CLIENTS = ['x-accel-expires', 'surrogate-key', 'xkey', 'cache-tags'];
 /** Any of them may make an answer storable. */
 const HINTS = [
   'cache-control',
@@ -55,8 +55,8 @@ export function createCached({ cache, ruleFor }: CachedOptions) {
       });
     }
     const answered = cache.handle(request, rule, ask);
-    return answered instanceof Promise
-      ? answered.then((response) => finish(response, url, isPlain, isHopeless))
-      : finish(answered, url, isPlain, isHopeless);
+    // What is there at once is from the store: it is as clients may see it, and nothing is to be learnt from it.
+    if (!(answered instanceof Promise)) return answered;
+    return answered.then((response) => finish(response, url, isPlain, isHopeless));
   };
 }
