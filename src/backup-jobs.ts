@@ -8,6 +8,9 @@ import type { BackupJob, BackupJobResult, JobOptions, JobProgress } from './modu
 import type { Leases } from './ports/leases.ts';
 import { problemTables } from './problem-tables.ts';
 
+/** While these go on no object may be deleted. */
+const NEEDS_OBJECTS: ReadonlySet<BackupJob['kind']> = new Set(['create', 'import', 'restore']);
+
 const ENTRY = join(import.meta.dirname, 'workers/backups.ts');
 
 /** What the process of a job is told. */
@@ -35,7 +38,7 @@ export async function runBackupJob<Job extends BackupJob>(
   options: RunBackupJobOptions,
 ): Promise<BackupJobResult<Job['kind']>> {
   const { leases, leaseTimes, signal } = options;
-  if (job.kind !== 'create' && job.kind !== 'import') return run(job, options, async () => true);
+  if (!NEEDS_OBJECTS.has(job.kind)) return run(job, options, async () => true);
   const lease = await holdCreationLease(leases, { ...leaseTimes, signal });
   let isFinished = false;
   try {

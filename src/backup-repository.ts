@@ -1,8 +1,12 @@
+import { hostname } from 'node:os';
 import { resolve, sep } from 'node:path';
 import type { Config } from './config/load.ts';
 import { readStorageUrl } from './config/storage-url.ts';
 import { diskRepositoryStore } from './drivers/disk-repository-store.ts';
+import { openRepository, type Repository } from './modules/backups/repository.ts';
+import type { KeySettings } from './modules/backups/repository-keys.ts';
 import { databaseLocations, locations } from './paths.ts';
+import { systemClock } from './ports/clock.ts';
 import type { Logger } from './ports/logger.ts';
 import type { RepositoryStore } from './ports/repository-store.ts';
 import { bucketSettings, type StorageLocation, storageLocation } from './storage.ts';
@@ -22,6 +26,27 @@ export async function openRepositoryStore(
   if (location.kind === 'disk') return diskRepositoryStore(location);
   const { s3RepositoryStore } = await import('./drivers/s3-repository-store.ts');
   return s3RepositoryStore({ ...bucketSettings(location, config), log });
+}
+
+/**
+ * Opens the backup repository of the settings.
+ * @param keys what its objects are read and written with. Opening with a passphrase takes about a second of one processor, so the
+ * server itself opens without: lists, manifests and forgetting need no key.
+ */
+export async function openBackupRepository(
+  config: Config,
+  log: Logger,
+  keys: KeySettings | null,
+): Promise<{ readonly repository: Repository; readonly store: RepositoryStore }> {
+  const store = await openRepositoryStore(backupLocation(config), config, log);
+  const holder = { host: hostname(), pid: process.pid };
+  const repository = await openRepository({ store, clock: systemClock, holder, ...(keys ? { keys } : {}) });
+  return { repository, store };
+}
+
+/** The keys that the settings hold. @param identity text of an identity file that somebody gives besides. */
+export function backupKeys(config: Config, identity?: string): KeySettings {
+  return { passphrase: config.backupPassphrase, recipient: config.backupRecipient, identity };
 }
 
 /**

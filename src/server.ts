@@ -1,9 +1,12 @@
 import { join, resolve } from 'node:path';
+import { findBackupRisk } from './backup-repository.ts';
+import { backupWork } from './backup-work.ts';
 import { parseCacheUrl } from './config/cache-url.ts';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
 import { joinProxyRoutes } from './config/proxy-routes.ts';
 import { claimFile } from './db/exclusive-use.ts';
+import { databaseLeases } from './db/leases.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
@@ -33,6 +36,7 @@ import { MemoryTier } from './kernel/memory-tier.ts';
 import { createMetrics } from './kernel/metrics.ts';
 import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
 import { isBackupUnderWay } from './modules/backups/creation-lease.ts';
+import { createBackups } from './modules/backups/index.ts';
 import { applyPendingRestore, isRestorePending, reportSwap } from './modules/backups/pending-restore.ts';
 import {
   createCache,
@@ -313,6 +317,22 @@ export async function createServer(config: Config): Promise<Server> {
     fetcher: config.parseFetch === 'on' ? await openFetcher() : null,
     readFile: uploads.readFile,
   });
+  const risk = findBackupRisk(config);
+  if (risk) log.warn({}, risk);
+  const leases = databaseLeases(database, clock);
+  const backups = createBackups({
+    database,
+    leases,
+    clock,
+    events,
+    log,
+    metrics,
+    work: backupWork({ config, secret: { value: secret, isGenerated: config.secret === undefined }, leases, log }),
+    schedule: config.backupSchedule,
+    canTestRestore: config.backupRecipient === undefined,
+    findFile: uploads.findFile,
+    putBack: uploads.putBack,
+  });
   const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
   const health = createHealth({
     checks: [
@@ -324,6 +344,7 @@ export async function createServer(config: Config): Promise<Server> {
       { name: 'storage', isVital: true, run: () => store.check().then(() => ({ status: 'ok' })) },
       ...cache.checks,
       ...sockets.checks,
+      ...(isServed(backups) ? backups.checks : []),
       ...(isServed(php) ? php.checks : []),
     ],
     metrics,
@@ -343,7 +364,7 @@ export async function createServer(config: Config): Promise<Server> {
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
 
-  const served: Module[] = [cache, auth, uploads, sockets, parse].filter(isServed);
+  const served: Module[] = [cache, auth, uploads, sockets, backups, parse].filter(isServed);
   // What the others tell goes out over the bus, and they use the cache, whether or not this process has routes of theirs.
   const behind: Module[] = [cache, sockets]
     .filter((module) => !isServed(module))

@@ -25,16 +25,13 @@ export async function writeStream(
   const { pipe, writer } = intake.openInflow(handle, 0, (part) => hash.update(part));
   let size = 0;
   try {
-    for (const chunk of head) {
+    const take = async (chunk: Uint8Array): Promise<void> => {
       size += chunk.length;
       await pipe.add(chunk);
-    }
-    for await (const chunk of rest) {
-      size += chunk.length;
-      const added = pipe.add(chunk);
-      if (added) await added;
       if (isDisposable) free(chunk);
-    }
+    };
+    for (const chunk of head) await take(chunk);
+    for await (const chunk of rest) await take(chunk);
     await pipe.end();
     const [sha256] = await Promise.all([hash.digest(), writer.sync()]);
     return { size, sha256 };

@@ -11,6 +11,13 @@ serveJob<BackupOrder, JobProgress, BackupJobResult>(async ({ job, config, secret
     case 'create':
     case 'import':
       return engine.create(job, { onProgress, guard: { isHeld: ask } });
+    case 'verify':
+      return engine.verify(job, { onProgress });
+    case 'restore':
+      await engine.restore(job, { onProgress, guard: { isHeld: ask } });
+      return null;
+    case 'prune':
+      return engine.prune({ onProgress });
     case 'archive':
       for await (const chunk of await engine.archive(job)) await written(chunk);
       return null;

@@ -18,7 +18,7 @@ import { createUpkeep } from './upkeep.ts';
 import type { BackupWork } from './work.ts';
 
 export { backupProblems } from './problems.ts';
-export type { BackupWork } from './work.ts';
+export type { BackupWork, TakenBackup, WorkOptions } from './work.ts';
 
 export interface BackupsOptions {
   readonly database: Database;

@@ -1,3 +1,4 @@
+import type { Check } from './check.ts';
 import type { Manifest } from './manifest.ts';
 
 /**
@@ -7,6 +8,9 @@ import type { Manifest } from './manifest.ts';
 export interface BackupJobs {
   create: { readonly order: CreateJob; readonly result: CreateResult };
   import: { readonly order: ImportJob; readonly result: CreateResult };
+  verify: { readonly order: VerifyJob; readonly result: Check };
+  restore: { readonly order: RestoreJob; readonly result: null };
+  prune: { readonly order: PruneJob; readonly result: readonly string[] };
   /** Gives its bytes through the standard output of its process. */
   archive: { readonly order: ArchiveJob; readonly result: null };
 }
@@ -34,6 +38,24 @@ export interface ImportJob {
   readonly note: string;
   /** The archive in the object store. */
   readonly objectKey: string;
+}
+
+/** Looks whether a backup is what was written, or restores it for a test. */
+export interface VerifyJob {
+  readonly kind: 'verify';
+  readonly id: string;
+  readonly level: 'quick' | 'share' | 'full' | 'test-restore';
+}
+
+/** Makes a backup of the system ready for the next start. */
+export interface RestoreJob {
+  readonly kind: 'restore';
+  readonly id: string;
+}
+
+/** Forgets backups by the retention rules and frees what nothing needs. Gives the ids of those that are gone. */
+export interface PruneJob {
+  readonly kind: 'prune';
 }
 
 /** Writes a backup as a tar. */

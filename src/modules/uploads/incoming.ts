@@ -1,41 +1,57 @@
 import { withoutIdleCut } from '../../web/idle-cut.ts';
 import { uploadProblems } from './problems.ts';
+import type { OpenTurn, Turn } from './turns.ts';
 
 /** A connection that stays silent for so long is given up. */
 export const STALL_MS = 60_000;
 
 /**
- * The chunks of a request body. Ends with `uploads/stalled` when nothing arrives for `stallMs`, and with
- * `uploads/interrupted` when the client goes away. Ending the iteration early stops the body.
+ * The chunks of a request body, each read when it is the body's turn. Ends with `uploads/stalled` when nothing arrives for `stallMs`,
+ * and with `uploads/interrupted` when the client goes away. Ending the iteration early stops the body.
  */
-export function readBody(body: ReadableStream<Uint8Array> | null, stallMs = STALL_MS): AsyncIterable<Uint8Array> {
+export function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  { stallMs = STALL_MS, turn }: { readonly stallMs?: number; readonly turn?: Turn } = {},
+): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
-      const reader = body?.getReader();
+      // Until somebody reads, the runtime takes less of a body in.
+      let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+      let isOver = false;
       const stop = async (): Promise<IteratorReturnResult<undefined>> => {
+        isOver = true;
+        turn?.end();
         // Cancelling a body whose client is gone rejects; it is over either way.
-        reader?.cancel().catch(() => undefined);
+        (reader ?? body)?.cancel().catch(() => undefined);
         return { done: true, value: undefined };
+      };
+      const read = (): Promise<IteratorResult<Uint8Array>> => {
+        if (!body || isOver) return Promise.resolve({ done: true, value: undefined });
+        const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Uint8Array>>();
+        const timer = setTimeout(() => {
+          reject(uploadProblems.create('stalled', { headers: { connection: 'close' } }));
+          void stop();
+        }, stallMs);
+        reader ??= body.getReader();
+        reader.read().then(
+          (result) => {
+            clearTimeout(timer);
+            if (result.done) turn?.end();
+            else turn?.came(result.value.length);
+            resolve(result.done ? { done: true, value: undefined } : result);
+          },
+          (error: unknown) => {
+            clearTimeout(timer);
+            turn?.end();
+            reject(uploadProblems.create('interrupted', { cause: error }));
+          },
+        );
+        return promise;
       };
       return {
         next() {
-          if (!reader) return Promise.resolve({ done: true, value: undefined });
-          const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Uint8Array>>();
-          const timer = setTimeout(() => {
-            reject(uploadProblems.create('stalled', { headers: { connection: 'close' } }));
-            void stop();
-          }, stallMs);
-          reader.read().then(
-            (result) => {
-              clearTimeout(timer);
-              resolve(result.done ? { done: true, value: undefined } : result);
-            },
-            (error: unknown) => {
-              clearTimeout(timer);
-              reject(uploadProblems.create('interrupted', { cause: error }));
-            },
-          );
-          return promise;
+          const others = turn?.ask();
+          return others ? others.then(read) : read();
         },
         return: stop,
       };
@@ -52,11 +68,12 @@ const SMALL_BYTES = 64 * 1024;
  */
 export function withIncomingBody<T>(
   request: Request,
+  openTurn: OpenTurn,
   work: (body: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) <= SMALL_BYTES) return work(readWhole(request));
-  return withoutIdleCut(request, () => work(readBody(request.body)));
+  return withoutIdleCut(request, () => work(readBody(request.body, { turn: openTurn() })));
 }
 
 async function* readWhole(request: Request): AsyncGenerator<Uint8Array> {

@@ -22,6 +22,7 @@ import { createReaper } from './reaper.ts';
 import { uploadRoutes } from './routes.ts';
 import { createUploadService } from './service.ts';
 import { createThumbhashes } from './thumbhashes.ts';
+import { createTurns } from './turns.ts';
 import { tusRoutes } from './tus-routes.ts';
 import { createResumableService } from './tus-service.ts';
 
@@ -63,6 +64,8 @@ export interface TusOptions {
   readonly stallMs?: number;
 }
 
+/** Bodies that are read from at the same moment: enough to keep a disk busy, and little work for the event loop at a time. */
+const READ_AT_ONCE = 4;
 const EXPIRY_MS = 24 * 3_600_000;
 
 /** Files: taking them in, keeping them, giving them back. */
@@ -100,15 +103,16 @@ export function createUploads(given: UploadsOptions) {
     onDoomed: reaper.wake,
   });
   const { basePath, stallMs = STALL_MS } = tus;
+  const openTurn = createTurns(READ_AT_ONCE);
   const subscriptions: (() => void)[] = [];
   const module = {
     name: 'uploads',
     routes: [
-      uploadRoutes(service),
+      uploadRoutes(service, openTurn),
       contentRoutes({ service, links }),
       linkRoutes(links),
       directRoutes(direct),
-      tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs }),
+      tusRoutes({ service: resumable, maxBytes: limits.maxFileBytes, basePath, stallMs, openTurn }),
     ],
     async start() {
       subscriptions.push(
@@ -139,6 +143,8 @@ export function createUploads(given: UploadsOptions) {
       if (file.size > maxBytes) return { tooLarge: true } as const;
       return { type: file.type, bytes: new Uint8Array(await new Response(await service.open(file)).arrayBuffer()) };
     },
+    /** A file that the caller may read; `null` when there is none. */
+    findFile: async (caller: Caller, id: string) => (isUuid(id) ? service.findReadable(caller, id) : null),
     putBack: createPutBack(database, service),
     /** Asks running resumable uploads to keep what they have and end, so that nobody has to wait for them. */
     drain: () => resumable.drain(),

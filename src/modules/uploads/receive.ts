@@ -5,11 +5,12 @@ import { withIncomingBody } from './incoming.ts';
 import { readMultipart } from './multipart.ts';
 import { uploadProblems } from './problems.ts';
 import type { UploadService } from './service.ts';
+import type { OpenTurn } from './turns.ts';
 
 /** Keeps the files of a form (`POST /api/files`). */
-export function receiveForm(service: UploadService, ownerId: string, request: Request) {
+export function receiveForm(service: UploadService, openTurn: OpenTurn, ownerId: string, request: Request) {
   const contentType = request.headers.get('content-type') ?? '';
-  return withIncomingBody(request, (form) =>
+  return withIncomingBody(request, openTurn, (form) =>
     service.createAll(ownerId, declaredBytes(request), async (add) => {
       const fields = await readMultipart(form, contentType, ({ field, name, body }) => {
         if (field !== 'file') throw uploadProblems.create('unexpected-file');
@@ -21,9 +22,9 @@ export function receiveForm(service: UploadService, ownerId: string, request: Re
 }
 
 /** Keeps a raw body under the name that ends the path (`PUT /api/files/by-name/:name`). */
-export function receiveRaw(service: UploadService, ownerId: string, request: Request) {
+export function receiveRaw(service: UploadService, openTurn: OpenTurn, ownerId: string, request: Request) {
   const name = decodeLastSegment(contextOf(request).path);
-  return withIncomingBody(request, (body) => service.putByName(ownerId, name, body, declaredBytes(request)));
+  return withIncomingBody(request, openTurn, (body) => service.putByName(ownerId, name, body, declaredBytes(request)));
 }
 
 function declaredBytes(request: Request): number | null {

@@ -17,6 +17,7 @@ import { createGetReadable } from './readable.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
 import type { UploadService } from './service.ts';
 import type { FileRecord } from './store.ts';
+import type { OpenTurn } from './turns.ts';
 
 const tags = ['files'];
 const FileId = t.Object({ id: t.String({ description: 'Id of the file.' }) });
@@ -24,7 +25,7 @@ const uploadFailures = { 408: Problem, 413: Problem, 507: Problem };
 const DEFAULT_LIMIT = 50;
 
 /** Files of signed-in people, and public files for everybody. */
-export function uploadRoutes(service: UploadService) {
+export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
   const getReadable = createGetReadable(service);
   const describe = (request: Request, id: string) => {
     const toAnswer = (file: FileRecord) => answerJson(request, toFile(file));
@@ -36,7 +37,7 @@ export function uploadRoutes(service: UploadService) {
     .post(
       '/',
       async ({ request, caller, set }) => {
-        const files = await receiveForm(service, caller.id, request);
+        const files = await receiveForm(service, openTurn, caller.id, request);
         set.status = 201;
         return { items: files.map(toFile) };
       },
@@ -68,7 +69,7 @@ export function uploadRoutes(service: UploadService) {
     .put(
       '/by-name/:name',
       async ({ request, caller, set }) => {
-        const { file, isNew } = await receiveRaw(service, caller.id, request);
+        const { file, isNew } = await receiveRaw(service, openTurn, caller.id, request);
         set.status = isNew ? 201 : 200;
         return toFile(file);
       },

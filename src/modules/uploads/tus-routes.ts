@@ -6,6 +6,7 @@ import { rawBody } from '../../web/schemas.ts';
 import { CHECKSUM_ALGORITHMS } from './checksums.ts';
 import { readBody } from './incoming.ts';
 import { uploadProblems } from './problems.ts';
+import type { OpenTurn } from './turns.ts';
 import {
   CONTENT_TYPE,
   EXTENSIONS,
@@ -27,13 +28,14 @@ export interface TusRoutesOptions {
   readonly basePath: () => string;
   /** A body that stays silent for so long is given up. */
   readonly stallMs: number;
+  readonly openTurn: OpenTurn;
 }
 
 const tags = ['resumable uploads'];
 const UploadId = t.Object({ id: t.String({ description: 'Id of the upload.' }) });
 
 /** The tus resumable upload protocol, https://tus.io/protocols/resumable-upload. Quotations are from version 1.0.0. */
-export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOptions) {
+export function tusRoutes({ service, maxBytes, basePath, stallMs, openTurn }: TusRoutesOptions) {
   const wire = {
     // "The Tus-Resumable header MUST be included in every request and response except for OPTIONS requests."
     always: { 'tus-resumable': TUS_VERSION },
@@ -56,7 +58,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs }: TusRoutesOpt
     }
     const declared = request.headers.get('content-length');
     return {
-      body: readBody(request.body, stallMs),
+      body: readBody(request.body, { stallMs, turn: openTurn() }),
       declaredBytes: declared === null ? null : Number(declared),
       checksum: parseChecksum(request.headers.get('upload-checksum')),
     };

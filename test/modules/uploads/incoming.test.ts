@@ -18,7 +18,7 @@ test('a body that falls silent is given up and stopped', async () => {
     start: (controller) => controller.enqueue(bytes(10)),
     cancel: () => stopped.resolve(),
   });
-  const fault = await failureOf(collect(readBody(body, 20)));
+  const fault = await failureOf(collect(readBody(body, { stallMs: 20 })));
   expect(uploadProblems.is(fault, 'stalled')).toBe(true);
   await stopped.promise;
 });
@@ -32,7 +32,7 @@ test('a body that arrives slowly, but arrives, is not given up', async () => {
       else controller.close();
     },
   });
-  expect((await collect(readBody(body, 100))).length).toBe(20);
+  expect((await collect(readBody(body, { stallMs: 100 }))).length).toBe(20);
 });
 
 test('a body that breaks counts as interrupted', async () => {
