@@ -7,20 +7,22 @@ import { purgeStoredCache, readStoredCache } from './stored-cache.ts';
 
 const USAGE = `Usage: bunkhouse cache stats [--json]
        bunkhouse cache purge [--key K]... [--tag T]... [--prefix P] [--all] [--soft] [--json]
-       bunkhouse cache warm [--file LIST] [URL]... [--json]`;
+       bunkhouse cache warm [--file LIST] [URL]... [--json]
+       bunkhouse cache explain URL [--header 'NAME: VALUE']... [--json]`;
 
 const SHARED = { url: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
 
 export const cacheCommand: Command = {
-  summary: 'Look into the cache, purge and warm it',
+  summary: 'Look into the cache, purge and warm it, ask why an answer is cached or not',
   help: `${USAGE}
 
 Speaks to the running server with SERVER_KEY (at PUBLIC_URL, HOST and PORT, or --url). Without a server or a key, "stats" and
 "purge" work on what CACHE_URL points to, unless that is memory; servers that run then notice a purge within five seconds.
-"warm" takes URLs or paths, one a line in LIST ("-" for standard input).`,
+"warm" takes URLs or paths, one a line in LIST ("-" for standard input). "explain" says what would become of a request with
+these headers, and why; it stores and changes nothing.`,
   async run([action, ...args]) {
     const act = action !== undefined && Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
-    if (!act) throw new CommandError('say "cache stats", "cache purge" or "cache warm"');
+    if (!act) throw new CommandError('say "cache stats", "cache purge", "cache warm" or "cache explain"');
     return act(args);
   },
 };
@@ -31,6 +33,12 @@ interface Stats {
   readonly hitRatio: number | null;
   readonly memory: { readonly entries: number; readonly bytes: number; readonly maxBytes: number };
   readonly namespaces: readonly Readonly<Record<string, string | number | null>>[];
+}
+
+interface Explanation {
+  readonly outcome: string;
+  readonly reason: string;
+  readonly details: readonly string[];
 }
 
 const COLUMNS = ['namespace', 'hitRatio', 'hits', 'misses', 'stale', 'coalesced', 'entries', 'bytes', 'evictions'];
@@ -121,7 +129,29 @@ const ACTIONS: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
     print(values.json, { warmed, missed }, () => [`warmed ${warmed}`, ...missed.map((url) => `not stored: ${url}`)]);
     return missed.length === 0 ? 0 : 1;
   },
+
+  async explain(args) {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SHARED, header: { type: 'string', multiple: true, default: [] } },
+    });
+    const [url] = positionals;
+    if (url === undefined || positionals.length > 1) throw new CommandError('say which URL, and only one');
+    const body = { url, headers: Object.fromEntries(values.header.map(toHeader)) };
+    const config = loadConfig(process.env);
+    const explanation = await callServer<Explanation>(config, values.url, 'POST', '/api/cache/explain', body);
+    const { outcome, reason, details } = explanation;
+    print(values.json, explanation, () => [`${outcome}: ${reason}`, ...details.map((detail) => `  ${detail}`)]);
+    return 0;
+  },
 };
+
+function toHeader(text: string): [name: string, value: string] {
+  const end = text.indexOf(':');
+  if (end < 1) throw new CommandError(`--header takes 'NAME: VALUE'`);
+  return [text.slice(0, end).trim(), text.slice(end + 1).trim()];
+}
 
 /** URLs in one request, which has to end in time. */
 const WARM_AT_ONCE = 50;

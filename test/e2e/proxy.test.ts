@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runCli } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-ports.ts';
 import { connectRaw } from '../support/raw.ts';
@@ -201,6 +202,12 @@ describe('whoever runs it', () => {
       missed: ['/elsewhere'],
     });
     expect(await post('/api/cache/explain', { url: path })).toMatchObject({ outcome: 'hit' });
+    const explained = async (...args: string[]) => {
+      const options = { cwd: server.dataDir, env: { SERVER_KEY } };
+      return (await runCli(['cache', 'explain', path, ...args, '--url', server.url], options)).stdout.split('\n');
+    };
+    expect((await explained()).slice(0, 2)).toEqual(['hit: max-age says 60 s', '  rule: proxy /shop, respect']);
+    expect((await explained('--header', 'Cookie: PHPSESSID=1'))[0]).toStartWith('bypass: the request has a cookie');
     const isHit = async () => cacheStatus(await get(path)).includes('; hit');
     expect(await isHit()).toBe(true);
     const purges: (() => Promise<unknown>)[] = [
