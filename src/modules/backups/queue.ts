@@ -72,11 +72,16 @@ export function createBackupQueue(options: BackupQueueOptions) {
     const endRenewal = keepRenewed(lease, lost);
     const signal = AbortSignal.any([stopping.signal, lost.signal]);
     try {
-      for (let next = await backupStore.next(database.read); next && !signal.aborted; ) {
-        await work(next, signal);
-        next = await backupStore.next(database.read);
+      let isDue = true;
+      while (isDue && !signal.aborted) {
+        for (let next = await backupStore.next(database.read); next && !signal.aborted; ) {
+          await work(next, signal);
+          next = await backupStore.next(database.read);
+        }
+        if (!signal.aborted && (await upkeep.isDue())) await upkeep.run(signal);
+        // The schedule may have asked for something.
+        isDue = (await backupStore.next(database.read)) !== null;
       }
-      if (!signal.aborted && (await upkeep.isDue())) await upkeep.run(signal);
     } finally {
       endRenewal();
       await lease.release(false);
@@ -124,7 +129,11 @@ export function createBackupQueue(options: BackupQueueOptions) {
       ended = { status: 'failed', failure: describe(error) };
     }
     await note({ ...ended, finishedAt: clock.now() });
-    onEnd(backup, (performance.now() - startedAt) / 1000);
+    const tookSeconds = (performance.now() - startedAt) / 1000;
+    const { id, scope, operation, status, bytes, fileCount } = backup;
+    if (status === 'done')
+      log.info({ backupId: id, scope, operation, tookSeconds, bytes, fileCount }, 'backup work is done');
+    onEnd(backup, tookSeconds);
     tell('backups/finished', backup);
   };
 
