@@ -1,11 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startRaw } from '../core/contenders.ts';
 import type { Bench } from '../harness/area.ts';
 import { signUp, startBunkhouse } from '../harness/bunkhouse.ts';
 import { residentBytes } from '../harness/proc.ts';
 import type { RunningServer } from '../harness/server.ts';
-import type { Transfer } from '../harness/transfer.ts';
+import { makeBlock, type Transfer } from '../harness/transfer.ts';
 import { installPeer } from '../peers/install.ts';
 
 const TUS_PACKAGES = { '@tus/server': '2.4.5', '@tus/file-store': '2.1.1' };
@@ -60,15 +61,38 @@ export async function oursByTus(bench: Bench): Promise<Way> {
   };
 }
 
-export async function raw(bench: Bench): Promise<Way> {
+/** Servers of a few lines that we are measured against. */
+const RAW = {
+  plain: { name: 'raw Bun.write', path: 'blob', isWarm: false },
+  warm: { name: 'raw Bun.write, memory at hand', path: 'blob', isWarm: true },
+  sealed: { name: 'raw with sha256 and fsync', path: 'sealed', isWarm: false },
+} as const;
+
+/**
+ * `warm` begins with memory that the page cache has just given back: a virtual machine's host takes free memory away within seconds, and
+ * getting it again costs several times what writing costs.
+ */
+export async function raw(bench: Bench, kind: keyof typeof RAW): Promise<Way> {
+  const { name, path, isWarm } = RAW[kind];
   const server = await startRaw(bench, {}, undefined, false);
   return {
-    name: 'raw Bun.write',
+    name,
     server,
     idleBytes: await idleBytes(server),
-    prepare: async (round, bytes) => ({ method: 'PUT', url: `${server.origin}/blob/big-${round}`, headers: {}, bytes }),
+    prepare: async (round, bytes) => {
+      if (isWarm) await touchPageCache(join(bench.workDir, 'raw', 'ballast'), bytes);
+      return { method: 'PUT', url: `${server.origin}/${path}/big-${kind}-${round}`, headers: {}, bytes };
+    },
     finish: async ({ url }) => rmSync(join(bench.workDir, 'raw', url.split('/').at(-1) as string)),
   };
+}
+
+async function touchPageCache(path: string, bytes: number): Promise<void> {
+  const block = makeBlock();
+  const file = await open(path, 'w');
+  for (let written = 0; written < bytes; written += block.length) await file.write(block);
+  await file.close();
+  rmSync(path);
 }
 
 /** The usual tus server, without an account, a hash or a flush. */
