@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AddressMap } from '../../kernel/address-map.ts';
@@ -52,12 +53,32 @@ export function createResolver(options: ResolverOptions): (path: PhpPath) => Tar
 
   /** A file or a folder under real roots only; `null` for everything else. */
   async function look(root: string, names: readonly string[]): Promise<Found | null> {
-    const real = await realPathOf(join(root, ...names));
+    const path = join(root, ...names);
+    const real = isNothing(path) ? null : await realPathOf(path);
     if (real === null) return null;
     if (real !== root && !isBelow(real, root) && !(await isFollowed(real))) return null;
     const info = await stat(real).catch(() => null);
     if (info?.isFile()) return { kind: 'file', real };
     return info?.isDirectory() ? { kind: 'directory', real } : null;
+  }
+
+  const isBelieved = (at: number) => Math.abs(clock.now() - at) < BELIEVED_MS;
+
+  let lastRoot: { readonly real: string; readonly at: number } | null = null;
+  async function findRoot(): Promise<string | null> {
+    if (lastRoot && isBelieved(lastRoot.at)) return lastRoot.real;
+    const real = await realPathOf(options.root);
+    lastRoot = real === null ? null : { real, at: clock.now() };
+    return real;
+  }
+
+  /** Where the front controller was seen last. */
+  let lastScript: { readonly root: string; readonly at: number } | null = null;
+  async function hasScript(root: string, names: readonly string[]): Promise<boolean> {
+    if (lastScript?.root === root && isBelieved(lastScript.at)) return true;
+    const isThere = (await look(root, names))?.kind === 'file';
+    lastScript = isThere ? { root, at: clock.now() } : null;
+    return isThere;
   }
 
   async function isFollowed(real: string): Promise<boolean> {
@@ -75,7 +96,7 @@ export function createResolver(options: ResolverOptions): (path: PhpPath) => Tar
 
   /** The front controller, when it is there. */
   async function fallBack(root: string, pathInfo: string): Promise<Target> {
-    if (!script || (await look(root, script))?.kind !== 'file') return MISSING;
+    if (!script || !(await hasScript(root, script))) return MISSING;
     return { kind: 'script', root, names: script, pathInfo };
   }
 
@@ -124,7 +145,7 @@ export function createResolver(options: ResolverOptions): (path: PhpPath) => Tar
   }
 
   async function findAndRemember(key: string, path: PhpPath): Promise<Target> {
-    const root = await realPathOf(options.root);
+    const root = await findRoot();
     if (root === null) return MISSING;
     const target = await find(root, path);
     if (target.kind === 'script') known.set(key, { target, at: clock.now() });
@@ -135,9 +156,18 @@ export function createResolver(options: ResolverOptions): (path: PhpPath) => Tar
     // Names hold no slash, so no two paths share a key.
     const key = `${path.segments.join('/')}${path.isDirectory ? '/' : ''}`;
     const entry = known.get(key);
-    if (entry && Math.abs(clock.now() - entry.at) < BELIEVED_MS) return entry.target;
+    if (entry && isBelieved(entry.at)) return entry.target;
     return findAndRemember(key, path);
   };
+}
+
+/** Whether there is certainly nothing: a look that costs microseconds, where one from another thread costs tens of them. */
+function isNothing(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 interface Found {

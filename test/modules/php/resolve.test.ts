@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { openStaticFile } from '../../../src/drivers/static-files.ts';
 import { createResolver, type PhpMode, type Target } from '../../../src/modules/php/resolve.ts';
 import { createPhpRules } from '../../../src/modules/php/rules.ts';
-import { decodePhpPath } from '../../../src/modules/php/url-path.ts';
+import { decodePhpPath, type PhpPath } from '../../../src/modules/php/url-path.ts';
 import { fakeClock } from '../../support/fakes.ts';
 
 const FILES = [
@@ -171,5 +171,42 @@ describe('mode single-script', () => {
 
   test('has nothing to run when the script is not there', async () => {
     expect(await find(resolver('single-script', { script: 'gone.php' }), '/')).toBe('missing');
+  });
+});
+
+describe('a site that is deployed by changing a link', () => {
+  test('is looked for again after a second, and its script with it', async () => {
+    const clock = fakeClock();
+    const current = join(folder, 'current');
+    for (const release of ['one', 'two']) {
+      await mkdir(join(folder, release));
+      await writeFile(join(folder, release, 'index.php'), '<?php');
+    }
+    await symlink(join(folder, 'one'), current);
+    const resolve = createResolver({
+      root: current,
+      mode: 'front-controller',
+      script: ['index.php'],
+      follow: [],
+      rules: createPhpRules([]),
+      openFile: openStaticFile,
+      clock,
+    });
+    const rootOf = async (path: string) => {
+      const target = await resolve(decodePhpPath(path) as PhpPath);
+      return target.kind === 'script' ? target.root : target.kind;
+    };
+    expect(await rootOf('/a')).toBe(join(folder, 'one'));
+    await rm(current);
+    await symlink(join(folder, 'two'), current);
+    clock.turn(1_001);
+    expect(await rootOf('/b')).toBe(join(folder, 'two'));
+    await rm(join(folder, 'two', 'index.php'));
+    // Believed to be there still, as it was a moment ago.
+    expect(await rootOf('/c')).toBe(join(folder, 'two'));
+    clock.turn(1_001);
+    expect(await rootOf('/d')).toBe('missing');
+    await writeFile(join(folder, 'two', 'index.php'), '<?php');
+    expect(await rootOf('/d')).toBe(join(folder, 'two'));
   });
 });
