@@ -1,3 +1,4 @@
+import { passphraseIdentity, passphraseRecipient } from './age-passphrase.ts';
 import { streamOf } from './streams.ts';
 
 /**
@@ -39,9 +40,9 @@ export async function* decryptWith(
 
 /** Slow on purpose (scrypt): a passphrase is used once, for the key of everything else. */
 export async function encryptByPassphrase(passphrase: string, text: string): Promise<Uint8Array> {
-  const { Encrypter } = await import('age-encryption');
+  const { Encrypter, Stanza } = await import('age-encryption');
   const encrypter = new Encrypter();
-  encrypter.setPassphrase(passphrase);
+  encrypter.addRecipient(passphraseRecipient(passphrase, Stanza));
   return encrypter.encrypt(text);
 }
 
@@ -49,7 +50,7 @@ export async function encryptByPassphrase(passphrase: string, text: string): Pro
 export async function decryptByPassphrase(passphrase: string, encrypted: Uint8Array): Promise<string> {
   const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
-  decrypter.addPassphrase(passphrase);
+  decrypter.addIdentity(passphraseIdentity(passphrase));
   return decrypter.decrypt(encrypted, 'text').catch(explain);
 }
 
