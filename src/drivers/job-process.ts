@@ -34,6 +34,8 @@ export interface JobProcessOptions<Order, Progress> {
 
 /** What the process may have of our environment. */
 const ENVIRONMENT = ['PATH', 'HOME', 'TMPDIR', 'SQLITE_TMPDIR', 'TZ', 'LANG', 'AWS_PROFILE', 'AWS_CONFIG_FILE'];
+/** What the engine takes for the size of the machine: it then collects the buffers of a stream before they are many. */
+const HEAP_HINT_BYTES = 192 * 2 ** 20;
 /** Runs before which everything else on the machine goes. */
 const NICENESS = '10';
 
@@ -134,5 +136,6 @@ function environment(): Record<string, string> {
     ...ENVIRONMENT,
     ...Object.keys(process.env).filter((name) => /^AWS_(CONTAINER|WEB_IDENTITY|ROLE)_/.test(name)),
   ];
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  const own = Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  return { ...own, BUN_JSC_forceRAMSize: String(HEAP_HINT_BYTES) };
 }

@@ -11,7 +11,9 @@ export interface RepositoryStore {
    * under the key. An object that was there is replaced as a whole. Throws `storage/full`, `storage/unavailable`, the
    * stream's own error when the source fails, and the signal's reason.
    */
-  put(key: string, body: AsyncIterable<Uint8Array>, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  put(key: string, body: AsyncIterable<Uint8Array>, options?: RepositoryPutOptions): Promise<void>;
+  /** Makes durable whatever was put so far; absent where every put is. */
+  flush?(): Promise<void>;
   /** The object's bytes, or those of an inclusive range inside it; `null` when there is no such object. A cut body fails. */
   get(key: string, range?: ByteRange): Promise<ReadableStream<Uint8Array> | null>;
   /** `null` when there is no such object. */
@@ -24,6 +26,12 @@ export interface RepositoryStore {
   check(): Promise<void>;
   /** Its address for people: `file:/path` or `s3://bucket/prefix`; no secrets. */
   readonly place: string;
+}
+
+export interface RepositoryPutOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** It may become durable as late as the next {@link RepositoryStore.flush}, which is far cheaper for many objects. */
+  readonly isDeferred?: boolean;
 }
 
 export interface RepositoryObject {

@@ -35,6 +35,29 @@ export function repositoryStoreContract(name: string, open: () => Promise<Reposi
       expect(await store.stat('blobs/ab/one')).toMatchObject({ key: 'blobs/ab/one', bytes: length });
     });
 
+    test.each([0, 300_000, 3_000_000])('keeps %d bytes that may become durable later', async (length) => {
+      const whole = bytes(length, 7);
+      await store.put('blobs/ab/later', from([whole.subarray(0, 70_000), whole.subarray(70_000)]), {
+        isDeferred: true,
+      });
+      expect((await read('blobs/ab/later'))?.equals(whole)).toBe(true);
+      await store.flush?.();
+      expect((await read('blobs/ab/later'))?.equals(whole)).toBe(true);
+    });
+
+    test('leaves nothing of one that may become durable later and fails', async () => {
+      for (const length of [100, 3_000_000]) {
+        async function* failing() {
+          yield bytes(length);
+          throw new Error('the source failed');
+        }
+        const failure = await failureOf(store.put('blobs/ab/later', failing(), { isDeferred: true }));
+        expect(failure).toMatchObject({ message: 'the source failed' });
+      }
+      expect(await store.get('blobs/ab/later')).toBeNull();
+      expect(await subject.leftovers()).toEqual([]);
+    });
+
     test('gives ranges, of small objects and of large ones', async () => {
       const whole = bytes(6_000_000, 5);
       await store.put('a/large', from([whole]));

@@ -57,7 +57,7 @@ const PHASES = {
   databases: { phase: 'databases', from: 0.8, to: 0.98 },
   finishing: { phase: 'finishing', from: 0.98, to: 1 },
 } as const;
-const READ_BYTES = 2 ** 20;
+const READ_BYTES = 2 ** 18;
 
 /**
  * Takes a backup. It is complete when its manifest is there, which is written last; a run that ends before leaves objects that

@@ -4,7 +4,7 @@ import { open as openFile, unlink } from 'node:fs/promises';
 import { AppError } from '../../kernel/errors.ts';
 import { isUuid, uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { RepositoryStore } from '../../ports/repository-store.ts';
+import type { RepositoryPutOptions, RepositoryStore } from '../../ports/repository-store.ts';
 import { atOnce } from './at-once.ts';
 import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
@@ -141,8 +141,13 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const verifyStored = async (entry: ObjectEntry): Promise<void> => {
     for await (const _ of checked(entry, open(entry)));
   };
-  const put = async (key: string, stored: AsyncIterable<Uint8Array>, encoded: () => Encoded, signal?: AbortSignal) => {
-    await store.put(key, stored, signal ? { signal } : {});
+  const put = async (
+    key: string,
+    stored: AsyncIterable<Uint8Array>,
+    encoded: () => Encoded,
+    options: RepositoryPutOptions,
+  ) => {
+    await store.put(key, stored, options);
     const entry: ObjectEntry = { key, ...encoded() };
     await verifyStored(entry).catch(async (cause: unknown) => {
       if (!backupProblems.is(cause, 'damaged')) throw cause;
@@ -223,6 +228,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const [key, text] = [toManifestKey(manifest), toManifestText(manifest)];
       // What could not be read again is not written.
       readManifestText(text);
+      await store.flush?.();
       await held.assertHeld();
       await writeText(store, key, text);
       if ((await readText(store, key)) === text) return;
@@ -242,7 +248,9 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         yield* stored;
         if (encoded().sha256 !== name.sha256) throw backupProblems.create('wrong-content');
       }
-      return put(toKey(name, recipient === null ? null : randomBytes(6).toString('hex')), asNamed(), encoded, signal);
+      const key = toKey(name, recipient === null ? null : randomBytes(6).toString('hex'));
+      // There are many contents, and nothing refers to them before the manifest is written.
+      return put(key, asNamed(), encoded, { signal, isDeferred: name.kind === 'blob' });
     },
     async findObject(name) {
       const { recipient } = keys;
@@ -288,7 +296,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
           await spool.close();
         }
         const key = toKey({ kind: 'list', sha256: encoded().sha256 }, null);
-        const list = await put(key, createReadStream(spoolPath), encoded, signal);
+        const list = await put(key, createReadStream(spoolPath), encoded, { signal });
         return { list, count, bytes };
       } finally {
         await unlink(spoolPath).catch(() => undefined);
