@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { backupKeys, openBackupRepository } from './backup-repository.ts';
-import { createRestores } from './backup-restore.ts';
+import { createRestores, withScratch } from './backup-restore.ts';
 import type { Config } from './config/load.ts';
 import { databaseImages } from './db/database-images.ts';
 import { createKeyring } from './kernel/keys.ts';
@@ -78,8 +78,9 @@ export async function openBackupEngine({ config, secret, log }: BackupEngineOpti
     async verify({ id, level }, on) {
       const manifest = await get(id);
       if (level === 'test-restore') return restores.test(manifest, on);
-      const workDir = locations(config).backupCheckDir;
-      return verify(manifest, { repository, store, images, clock: systemClock, workDir, level }, on);
+      return withScratch(locations(config).dataDir, (workDir) =>
+        verify(manifest, { repository, store, images, clock: systemClock, workDir, level }, on),
+      );
     },
     async restore({ id }, { guard, ...on }) {
       const manifest = await get(id);

@@ -177,43 +177,48 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
         signal,
       ),
 
-    test: (manifest, { onProgress, signal } = {}) => {
-      const scratchDir = scratchDirectory(dataDir);
-      return leased(
+    test: (manifest, { onProgress, signal } = {}) =>
+      leased(
         `restoring the backup ${manifest.id} for a test`,
         (either) =>
-          testRestore(
-            {
-              ...hostOf(async () => undefined),
-              scratchDir,
-              openObjects: (root) => diskObjectStore({ root }),
-              claim: claimFile,
-              boot: (directory, names, stopSignal) =>
-                startScratchServer({
-                  dataDir: directory,
-                  env: databaseSettings(directory, names, live),
-                  signal: stopSignal,
-                }),
-            },
-            manifest,
-            { onProgress, signal: either },
+          withScratch(dataDir, (scratchDir) =>
+            testRestore(
+              {
+                ...hostOf(async () => undefined),
+                scratchDir,
+                openObjects: (root) => diskObjectStore({ root }),
+                claim: claimFile,
+                boot: (directory, names, stopSignal) =>
+                  startScratchServer({
+                    dataDir: directory,
+                    env: databaseSettings(directory, names, live),
+                    signal: stopSignal,
+                  }),
+              },
+              manifest,
+              { onProgress, signal: either },
+            ),
           ),
         signal,
-      );
-    },
+      ),
   };
 }
 
 /**
- * A directory for work of this process that needs room for a while, not made yet. What processes that were killed have left in theirs
- * is removed.
+ * Does work that needs room for a while in a directory of this process, which is removed afterwards; so is what processes that were
+ * killed have left in theirs.
  */
-export function scratchDirectory(dataDir: string): string {
+export async function withScratch<T>(dataDir: string, work: (directory: string) => Promise<T>): Promise<T> {
   const names = existsSync(dataDir) ? readdirSync(dataDir) : [];
   for (const name of names.filter((each) => each.startsWith(SCRATCH))) {
     if (!isIdentityAlive(name.slice(SCRATCH.length))) rmSync(join(dataDir, name), { recursive: true, force: true });
   }
-  return join(dataDir, `${SCRATCH}${ownIdentity}`);
+  const directory = join(dataDir, `${SCRATCH}${ownIdentity}`);
+  try {
+    return await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** A data folder with everything in it. */

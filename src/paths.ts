@@ -15,8 +15,6 @@ export function locations(config: Config) {
     snapshotDir: join(dataDir, 'snapshots'),
     /** Where a backup copies databases to on the way. */
     backupWorkDir: join(dataDir, 'backups-work'),
-    /** Where a verification unpacks databases. */
-    backupCheckDir: join(dataDir, 'backups-check'),
   };
 }
 

@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { backupLocation, openRepositoryStore } from '../backup-repository.ts';
+import { backupKeys, openBackupRepository } from '../backup-repository.ts';
 import { createRestores, type Restores } from '../backup-restore.ts';
 import { type Config, type Environment, loadConfig } from '../config/load.ts';
 import { databaseImages } from '../db/database-images.ts';
 import type { JobOptions } from '../modules/backups/jobs.ts';
 import type { Manifest } from '../modules/backups/manifest.ts';
-import { openRepository, type Repository } from '../modules/backups/repository.ts';
+import type { Repository } from '../modules/backups/repository.ts';
 import { databaseLocations } from '../paths.ts';
-import { systemClock } from '../ports/clock.ts';
 import type { DatabaseImages } from '../ports/database-images.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
 import { showProgress } from './backup-progress.ts';
@@ -33,11 +31,8 @@ export interface BackupContext {
  */
 export async function openBackups(env: Environment, identityFile: string | undefined): Promise<BackupContext> {
   const config = loadConfig({ ...env, NODE_ENV: 'development' });
-  const store = await openRepositoryStore(backupLocation(config), config, silentLog);
-  const holder = { host: hostname(), pid: process.pid };
-  const { backupPassphrase: passphrase, backupRecipient: recipient } = config;
-  const keys = { passphrase, recipient, identity: readIdentity(identityFile) };
-  const repository = await openRepository({ store, clock: systemClock, holder, keys });
+  const keys = backupKeys(config, readIdentity(identityFile));
+  const { repository, store } = await openBackupRepository(config, silentLog, keys);
   const images = databaseImages(databaseLocations(config));
   return {
     config,

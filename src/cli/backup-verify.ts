@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { scratchDirectory } from '../backup-restore.ts';
+import { withScratch } from '../backup-restore.ts';
 import type { Check } from '../modules/backups/check.ts';
 import type { JobOptions } from '../modules/backups/jobs.ts';
 import type { Manifest } from '../modules/backups/manifest.ts';
@@ -47,16 +46,13 @@ export async function verifyBackup(args: string[]): Promise<number> {
   return ok ? 0 : 1;
 }
 
-async function verifyObjects(
+function verifyObjects(
   { config, repository, store, images }: BackupContext,
   manifest: Manifest,
   level: VerifyLevel,
   on: JobOptions,
 ): Promise<Check> {
-  const workDir = scratchDirectory(locations(config).dataDir);
-  try {
-    return await verify(manifest, { repository, store, images, clock: systemClock, workDir, level }, on);
-  } finally {
-    await rm(workDir, { recursive: true, force: true });
-  }
+  return withScratch(locations(config).dataDir, (workDir) =>
+    verify(manifest, { repository, store, images, clock: systemClock, workDir, level }, on),
+  );
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { uuidv7 } from '../../kernel/ids.ts';
 import type { FileRow } from '../../ports/database-images.ts';
@@ -19,7 +18,7 @@ export interface BootedServer {
 }
 
 export interface TestRestoreHost extends Omit<RestoreHost, 'assertProtected'> {
-  /** A directory that is made for this and removed with all that is in it. */
+  /** A directory for this alone; the caller removes it. */
   readonly scratchDir: string;
   readonly openObjects: (root: string) => ObjectStore;
   readonly claim: SwapOptions['claim'];
@@ -71,7 +70,6 @@ export async function testRestore(
     await repository.writeCheck(result);
     return result;
   };
-  rmSync(scratchDir, { recursive: true, force: true });
   try {
     const databasePath = (name: string) => join(scratchDir, `${name}.db`);
     const { lost } = await prepareRestore(
@@ -127,8 +125,6 @@ export async function testRestore(
     // What says something about the backup is a finding; other failures are not its fault.
     if (!backupProblems.is(error, 'damaged')) throw error;
     findings.push({ code: 'damaged', message: error.detail });
-  } finally {
-    rmSync(scratchDir, { recursive: true, force: true });
   }
   return written(check());
 }
