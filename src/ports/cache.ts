@@ -138,6 +138,7 @@ export interface CacheStats {
   readonly driver: string;
   /** `down`: the backend does not answer and is left alone; memory goes on. */
   readonly backend: 'none' | 'up' | 'down';
+  /** Everything within the bound, that of others who share it included. */
   readonly memory: { readonly entries: number; readonly bytes: number; readonly maxBytes: number };
   readonly spaces: readonly CacheSpaceStats[];
 }

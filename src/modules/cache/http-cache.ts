@@ -4,16 +4,15 @@ import type { CacheSpace } from '../../ports/cache.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { FetchOrigin, HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
 import { contextOf } from '../../web/context.ts';
-import { dropHopByHop } from '../../web/forwarding.ts';
 import { answerFrom, hasNoContent, isNotModified } from './http-answer.ts';
 import type { HttpEntry, HttpMeta } from './http-entry.ts';
 import { type FillOutcome, type FillQuestion, fill } from './http-fill.ts';
 import type { Lifetime } from './http-freshness.ts';
-import { TAG_FIELDS } from './http-headers.ts';
 import { createHits, isPlain } from './http-hit.ts';
 import { invalidatedBy } from './http-invalidation.ts';
 import { createCacheKeys } from './http-key.ts';
 import { httpCacheProblems } from './http-problems.ts';
+import { notModified, relay, relayedHeaders } from './http-relay.ts';
 import { judgeRequest, wantsStoredOnly } from './http-request.ts';
 import { judgeReuse } from './http-reuse.ts';
 import { type Forward, type Handling, setCacheStatus } from './http-status.ts';
@@ -321,34 +320,4 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
 /** Requests of one flight ask for one answer, as far as is known before it comes. */
 function flightName({ url, request, stored }: FillQuestion): string {
   return stored ? `${url}\n${variantOf(stored.meta.vary, request.headers)}` : url;
-}
-
-/** The origin's answer to the one who asked. */
-function relay(response: Response, request: Request, handling: Handling): Response {
-  const { status } = response;
-  if (request.method === 'HEAD' || hasNoContent(status)) {
-    response.body?.cancel().catch(() => undefined);
-    return new Response(null, { status, headers: relayedHeaders(response.headers, handling) });
-  }
-  // As it is: another one around its body would make a stream of bytes that are here already.
-  toRelayed(response.headers, handling);
-  return response;
-}
-
-function relayedHeaders(origin: Headers, handling: Handling): Headers {
-  const headers = new Headers(origin);
-  toRelayed(headers, handling);
-  return headers;
-}
-
-/** Changes the headers in place. */
-function toRelayed(headers: Headers, handling: Handling): void {
-  dropHopByHop(headers);
-  for (const name of TAG_FIELDS) headers.delete(name);
-  setCacheStatus(headers, handling);
-}
-
-function notModified(headers: Headers): Response {
-  for (const name of ['content-length', 'content-type', 'content-encoding']) headers.delete(name);
-  return new Response(null, { status: 304, headers });
 }

@@ -26,7 +26,10 @@ const Stats = t.Object(
   {
     driver: t.String({ examples: ['memory', 'fs', 'redis'] }),
     backend: oneOf(['none', 'up', 'down']),
-    memory: t.Object({ entries: t.Integer(), bytes: t.Integer(), maxBytes: t.Integer() }),
+    memory: t.Object(
+      { entries: t.Integer(), bytes: t.Integer(), maxBytes: t.Integer() },
+      { description: 'All that is held in memory: entries of every namespace, and public files.' },
+    ),
     hitRatio: Ratio,
     namespaces: t.Array(
       t.Object({
