@@ -10,6 +10,7 @@ import { databaseLocations, locations } from '../paths.ts';
 import type { Logger } from '../ports/logger.ts';
 import { openStorage, storageLocation } from '../storage.ts';
 import { type Command, print, table } from './command.ts';
+import { checkBackups } from './doctor-backups.ts';
 import { checkCache } from './doctor-cache.ts';
 import { checkPhp } from './doctor-php.ts';
 import { checkUpstreams } from './doctor-upstreams.ts';
@@ -21,7 +22,7 @@ export const doctorCommand: Command = {
   summary: 'Check what the server depends on, and what is unsafe',
   help: `Usage: bunkhouse doctor [--json]
 
-Looks at the settings, the data folder, the database, the storage, PHP, the cache and the upstreams. Exits with 1 when something cannot work.`,
+Looks at the settings, the data folder, the database, the storage, the backups, PHP, the cache and the upstreams. Exits with 1 when something cannot work.`,
   async run(args) {
     const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean', default: false } } });
     const config = loadConfig(process.env);
@@ -30,6 +31,7 @@ Looks at the settings, the data folder, the database, the storage, PHP, the cach
       await checkFolder(config),
       await checkDatabase(config),
       await checkStorage(config),
+      ...(await checkBackups(config)),
       ...(await checkPhp(config)),
       await checkCache(config),
       ...(await checkUpstreams(config)),

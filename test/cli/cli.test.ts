@@ -248,6 +248,24 @@ describe('doctor', () => {
     expect(await about('s3:?bucket=x')).toBe('fault');
   });
 
+  test('looks where backups go', async () => {
+    const folder = join(cwd, 'vault');
+    const about = async (env: Record<string, string>) =>
+      (await findings({ BACKUP_URL: `file:${folder}`, ...env })).findings.filter(
+        ({ subject }) => subject === 'backups',
+      );
+    expect(await about({})).toEqual([{ level: 'ok', subject: 'backups', message: 'will be created' }]);
+    expect((await about({ BACKUP_URL: `file:${cwd}` })).map(({ level }) => level)).toContain('warning');
+    await mkdir(join(folder, 'snapshots'), { recursive: true });
+    expect(await about({})).toMatchObject([
+      { level: 'ok', message: expect.stringContaining('none of the system yet') },
+    ]);
+    await writeFile(join(folder, 'snapshots/20261123T034500.123Z-x.json'), 'nonsense');
+    expect((await about({})).map(({ level }) => level)).toEqual(['fault', 'ok']);
+    await writeFile(join(folder, 'repository.json'), 'nonsense');
+    expect(await about({})).toMatchObject([{ level: 'fault', message: expect.stringContaining('repository.json') }]);
+  });
+
   test('asks every upstream whether it is there', async () => {
     await using upstream = await startUpstream();
     const PROXY_ROUTES = `/shop=${upstream.origin},/gone=http://127.0.0.1:1`;
