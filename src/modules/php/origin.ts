@@ -17,6 +17,12 @@ export interface PhpOriginOptions {
   readonly before: () => readonly Fallback[];
 }
 
+/**
+ * Of no visitor and of no machine (RFC 5737). Applications show more to the machine that they run on, and what is warmed up is for
+ * everybody.
+ */
+const NOBODY = '192.0.2.1';
+
 /** The scripts, for those who ask about their answers instead of asking for them. Files are not the cache's business. */
 export function createPhpOrigin(options: PhpOriginOptions): HttpOrigin {
   const { mount, resolve, runScript, ruleFor } = options;
@@ -30,11 +36,11 @@ export function createPhpOrigin(options: PhpOriginOptions): HttpOrigin {
       for (const other of options.before()) if (await other.has?.(path)) return null;
       const target = await resolve(decoded);
       if (target.kind !== 'script') return null;
-      // Asked by ourselves, for ourselves.
+      // Asked by ourselves, as anybody would ask.
       const fetchOrigin = (request: Request) =>
         runScript(request, target, {
           id: randomToken(12),
-          address: '127.0.0.1',
+          address: NOBODY,
           isSecure: request.url.startsWith('https:'),
           caller: null,
           connection: null,
