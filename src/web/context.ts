@@ -27,9 +27,7 @@ export interface RequestContext {
   rate: { readonly policy: RatePolicy; readonly verdict: RateVerdict } | null;
   /** What the route's wire wants on every answer. */
   wire: Readonly<Record<string, string>> | null;
-  /** The headers of a JSON answer, complete; to be copied at once. */
-  readonly readyHeaders: (context: RequestContext) => ResponseInit;
-  /** The answer that was made with them and needs no more. */
+  /** The answer that was made with id, rate limit and security headers in it: it needs no more. */
   readyAnswer: Response | null;
 }
 

@@ -11,9 +11,8 @@ import type { Cors } from './cors.ts';
 import type { Fallback } from './module.ts';
 import { isUnexpected, toProblemResponse } from './problems.ts';
 import { rateLimitText, ratePolicyText } from './rate-headers.ts';
-import { createReadyHeaders } from './ready-headers.ts';
 import { createRouteTable, type RouteEntry } from './route-table.ts';
-import { setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
+import { JsonAnswer, setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
 
 /** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
 export interface Identity {
@@ -59,7 +58,6 @@ export function createGate(options: GateOptions): Gate {
   const { app, fallbacks, identify, recall, clientEnd, limiter, policies, cors } = options;
   const routes = createRouteTable(app);
   const dispatch = app.fetch;
-  const readyHeaders = createReadyHeaders();
 
   return (request, connection) => {
     const end = clientEnd(request.headers, connection);
@@ -76,7 +74,6 @@ export function createGate(options: GateOptions): Gate {
       credentialFault: null,
       rate: null,
       wire: null,
-      readyHeaders,
       readyAnswer: null,
     };
     bindContext(request, context, connection);
@@ -269,7 +266,7 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function decorate(response: Response, request: Request, context: RequestContext): void {
-    if (response !== context.readyAnswer) setGeneralHeaders(response.headers, context);
+    if (response !== context.readyAnswer) setGeneralHeaders(response, context);
     if (context.wire) setAll(response.headers, context.wire);
     if (options.isProduction && context.isSecure) setTransportSecurity(response.headers);
     if (cors.isOn && !(context.isForeign && response.headers.has('access-control-allow-origin')))
@@ -277,13 +274,14 @@ export function createGate(options: GateOptions): Gate {
     if (options.isDraining()) response.headers.set('connection', 'close');
   }
 
-  function setGeneralHeaders(headers: Headers, { id, rate, isForeign }: RequestContext): void {
+  function setGeneralHeaders(response: Response, { id, rate, isForeign }: RequestContext): void {
+    const { headers } = response;
     headers.set('x-request-id', id);
     if (rate) {
       headers.set('ratelimit-policy', ratePolicyText(rate.policy));
       headers.set('ratelimit', rateLimitText(rate.policy, rate.verdict));
     }
-    if (!isForeign) setSecurityHeaders(headers);
+    if (!isForeign && !(response instanceof JsonAnswer)) setSecurityHeaders(headers);
   }
 }
 

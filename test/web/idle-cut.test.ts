@@ -7,7 +7,6 @@ import type { PhpAnswer, PhpPool } from '../../src/ports/php-pool.ts';
 import { bindContext, type RequestContext } from '../../src/web/context.ts';
 import type { Fallback } from '../../src/web/module.ts';
 import { toProblemResponse } from '../../src/web/problems.ts';
-import { createReadyHeaders } from '../../src/web/ready-headers.ts';
 import { openSockets } from '../modules/sockets/support.ts';
 import { openUploads } from '../modules/uploads/support.ts';
 import { fakeClock, recordingLog } from '../support/fakes.ts';
@@ -77,7 +76,6 @@ const contextFor = (request: Request): RequestContext => ({
   credentialFault: null,
   rate: null,
   wire: null,
-  readyHeaders: createReadyHeaders(),
   readyAnswer: null,
 });
 

@@ -1,7 +1,7 @@
 import { Elysia, type TSchema, t } from 'elysia';
 import { guard } from '../../web/guard.ts';
-import { answerJson } from '../../web/ready-headers.ts';
 import { jsonResponse, Problem } from '../../web/schemas.ts';
+import { JsonAnswer } from '../../web/security-headers.ts';
 import { clearedSessionCookie } from './cookie.ts';
 import * as schemas from './schemas.ts';
 import type { AuthService } from './service.ts';
@@ -117,7 +117,7 @@ export function authRoutes({ service, sessions, setUp, toCookie }: AuthRoutesOpt
         },
       },
     )
-    .get('/me', ({ request, caller }) => answerJson(request, caller.account), {
+    .get('/me', ({ caller }) => new JsonAnswer(caller.account), {
       signedIn: true,
       detail: {
         tags,

@@ -1,5 +1,4 @@
 import { bindContext } from '../../../src/web/context.ts';
-import { createReadyHeaders } from '../../../src/web/ready-headers.ts';
 
 /** A request as the gate hands it on; the path is kept as it was written, however odd. */
 export function requestFor(path: string, init: RequestInit = {}, host = 'localhost'): Request {
@@ -19,7 +18,6 @@ export function requestFor(path: string, init: RequestInit = {}, host = 'localho
       credentialFault: null,
       rate: null,
       wire: null,
-      readyHeaders: createReadyHeaders(),
       readyAnswer: null,
     },
     { peerAddress: '127.0.0.1', isSecure: false, keepOpen() {}, cutWhenIdle() {} },
