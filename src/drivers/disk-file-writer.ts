@@ -4,10 +4,10 @@ import { atDisk, backgroundFlusher, isErrno, writeAll } from './disk-write.ts';
 /** Where in a file a write may begin and end that goes straight from memory to the disk: a page, wherever pages are large. */
 export const DIRECT_UNIT = 64 * 1024;
 /**
- * What comes behind this of one file goes to the disk without a copy in the page cache. Gigabytes would push out everything else
- * there, cost several times as much CPU, and wait for the disk all the same. Smaller files are soon asked for again.
+ * What comes behind this of one file goes to the disk without a copy in the page cache. It is flushed before it is acknowledged anyway;
+ * on the way through the page cache it would cost several times as much CPU and push out everything else.
  */
-const DIRECT_FROM_BYTES = 32 * 2 ** 20;
+const DIRECT_FROM_BYTES = 2 ** 20;
 
 /** Writes a large file from shared memory. Failures are `storage/*` problems. */
 export interface FileWriter {

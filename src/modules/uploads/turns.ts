@@ -13,8 +13,8 @@ export type OpenTurn = () => Turn;
 /** While others wait, a turn is over after so many bytes … */
 const TURN_BYTES = 8 * 2 ** 20;
 const WATCH_MS = 5;
-/** … or when the client has brought nothing between two looks … */
-const SILENT_LOOKS = 1;
+/** … or when the client has brought nothing for so many looks … */
+const SILENT_LOOKS = 4;
 /** … or when its bytes have been held up for so many, by a store that is slow. */
 const HELD_UP_LOOKS = 50;
 
