@@ -29,6 +29,11 @@ export async function checkBackups(config: Config): Promise<Finding[]> {
     for (const { key } of broken) {
       findings.push({ level: 'fault', subject, message: `${key} cannot be read: that backup is lost` });
     }
+    if (repository.id === null && manifests.length + broken.length > 0) {
+      const message =
+        'repository.json is missing or damaged: delete it if it is there, and the next backup makes it again';
+      findings.push({ level: 'fault', subject, message });
+    }
     const [newest] = manifests.filter(({ scope }) => scope === 'system');
     if (newest && !repository.canReuse(newest)) {
       findings.push({

@@ -261,9 +261,9 @@ describe('doctor', () => {
       { level: 'ok', message: expect.stringContaining('none of the system yet') },
     ]);
     await writeFile(join(folder, 'snapshots/20261123T034500.123Z-x.json'), 'nonsense');
-    expect((await about({})).map(({ level }) => level)).toEqual(['fault', 'ok']);
     await writeFile(join(folder, 'repository.json'), 'nonsense');
-    expect(await about({})).toMatchObject([{ level: 'fault', message: expect.stringContaining('repository.json') }]);
+    const faults = (await about({})).filter(({ level }) => level === 'fault').map(({ message }) => message);
+    expect(faults).toEqual([expect.stringContaining('snapshots/20261123'), expect.stringContaining('repository.json')]);
   });
 
   test('asks every upstream whether it is there', async () => {

@@ -46,7 +46,7 @@ export interface Snapshots {
  * snapshot. Reading works on a repository that is not there yet: it is empty.
  */
 export interface Repository {
-  /** `null` before {@link initialise}, when there is none yet. */
+  /** `null` before {@link initialise}, when there is none yet, or its description is damaged. */
   readonly id: string | null;
   /** Where it is, for people. */
   readonly place: string;
@@ -122,7 +122,8 @@ const READS = 8;
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
   const { store, clock, holder, leaseTimes } = options;
   const lease = repositoryLeases({ store, clock, holder }, leaseTimes);
-  let id = readDescription(await readText(store, REPOSITORY));
+  const description = readDescription(await readText(store, REPOSITORY));
+  let id = typeof description === 'string' ? description : null;
   const keys = await openKeys({ store, clock }, options.keys ?? {});
 
   const open = (entry: ObjectEntry): AsyncIterable<Uint8Array> => ({
@@ -159,10 +160,13 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
 
   const describe = async (): Promise<void> => {
     if (id !== null) return;
-    const description = { format: 1, id: uuidv7(clock.now()), createdAt: new Date(clock.now()).toISOString() };
-    await writeText(store, REPOSITORY, `${JSON.stringify(description, null, 2)}\n`);
+    if (description instanceof AppError) throw description;
+    const made = { format: 1, id: uuidv7(clock.now()), createdAt: new Date(clock.now()).toISOString() };
+    await writeText(store, REPOSITORY, `${JSON.stringify(made, null, 2)}\n`);
     // Had another machine the same idea, both go on with what was written last.
-    id = readDescription(await readText(store, REPOSITORY));
+    const written = readDescription(await readText(store, REPOSITORY));
+    if (typeof written !== 'string') throw backupProblems.create('damaged-write');
+    id = written;
   };
   const readSnapshots = async (): Promise<Snapshots> => {
     const keys = await keysOf(store, SNAPSHOTS);
@@ -221,7 +225,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       const isWanted = ({ key }: { readonly key: string }) =>
         idOrLatest === 'latest' ? !found || key > toManifestKey(found) : !found && key.endsWith(`-${idOrLatest}.json`);
       const hurt = broken.find(isWanted);
-      if (hurt) throw damaged(hurt, hurt.reason);
+      if (hurt) throw damaged(hurt, `${hurt.reason} Ask for an older backup by its id`);
       return found ?? null;
     },
     async writeManifest(manifest, held) {
@@ -320,13 +324,16 @@ function isUnreadable(error: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'EIO';
 }
 
-function readDescription(text: string | null): string | null {
+/**
+ * The id; `null` when there is no description, and an error when it is damaged: that keeps nobody from reading what is there.
+ * @throws backups/newer-format
+ */
+function readDescription(text: string | null): string | AppError | null {
   if (text === null) return null;
   const { format, id } = parseObject(text);
   if (typeof format === 'number' && format > 1) throw backupProblems.create('newer-format');
-  if (format !== 1 || typeof id !== 'string' || !isUuid(id))
-    throw damaged({ key: REPOSITORY }, 'it does not describe one');
-  return id;
+  if (format === 1 && typeof id === 'string' && isUuid(id)) return id;
+  return damaged({ key: REPOSITORY }, 'it describes no repository; delete it, and the next backup makes it again');
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -198,6 +198,16 @@ describe('what was found damaged', () => {
   });
 });
 
+test('a repository whose description is damaged is read all the same, and not written to', async () => {
+  await flip('repository.json', 10);
+  const repository = await subject.reopen();
+  expect((await look('full', repository)).ok).toBe(true);
+  expect(await repository.initialise().catch((error: Error) => error.message)).toContain('repository.json');
+  await rm(pathOf('repository.json'));
+  await (await subject.reopen()).initialise();
+  expect(await repository.find(manifest.id)).toEqual(manifest);
+});
+
 test('a bomb is not unpacked further than the entry says', async () => {
   const bomb = zstdCompressSync(Buffer.alloc(64 * 2 ** 20));
   await writeFile(pathOf(blobKey('a file')), bomb);
