@@ -4,6 +4,7 @@ import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DatabaseImages, FileRow } from '../../ports/database-images.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import { atOnce } from './at-once.ts';
 import { damaged } from './codec.ts';
 import { makeDirectory, writeDurably } from './durable-files.ts';
 import type { JobOptions } from './jobs.ts';
@@ -74,6 +75,8 @@ export interface RestoreReport {
 
 /** The share of the work that is done when all bytes are there. */
 const BYTES_SHARE = 0.95;
+/** Objects that are settled at once. */
+const SETTLES = 16;
 /** Tables in which rows of the backup may go when it is brought up to date. */
 const CHANGED_TABLES = new Set(['file_variants', 'doomed_objects', 'job_leases', 'bunkhouse_migrations']);
 
@@ -155,7 +158,10 @@ export async function prepareRestore(
     ];
     writePendingRestore(target.dataDir, { id, snapshot: manifest.id, pieces }, new Date(clock.now()));
     // From here on the objects are needed, whatever happens.
-    for (const key of objects.unsettled) await target.objects.settle(key);
+    await atOnce(each(objects.unsettled), SETTLES, async (key) => {
+      // One that fails now is settled after the next start, when a row names it.
+      await target.objects.settle(key).catch(() => undefined);
+    });
     const { kept, put, putBytes, lost } = objects;
     return {
       snapshot: manifest.id,
@@ -265,6 +271,10 @@ function goneMeanwhile([first, ...rest]: readonly string[]) {
   return storageProblems.create('unavailable', {
     detail: `The bytes of ${rest.length + 1} files (${first}) were deleted while the restore was under way. Nothing was changed; try again.`,
   });
+}
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
 }
 
 function existing(path: string): string {

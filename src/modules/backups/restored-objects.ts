@@ -9,7 +9,7 @@ import type { Repository } from './repository.ts';
 
 /** Files that are worked on at once. */
 const PLACES = 8;
-const LOOKS = 8;
+const LOOKS = 32;
 
 export interface RestoredObjects {
   /** Files whose bytes were there and are right, and those that were put there. */
