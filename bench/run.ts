@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { backups } from './backups/index.ts';
 import { cache } from './cache/index.ts';
 import { core } from './core/index.ts';
 import { database } from './database/index.ts';
@@ -16,7 +17,7 @@ import { php } from './php/index.ts';
 import { sockets } from './sockets/index.ts';
 import { uploads } from './uploads/index.ts';
 
-const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, parse, php];
+const AREAS: readonly Area[] = [core, database, sockets, cache, uploads, backups, parse, php];
 
 const RESULTS = join(import.meta.dir, 'RESULTS.md');
 

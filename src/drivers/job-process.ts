@@ -35,7 +35,7 @@ export interface JobProcessOptions<Order, Progress> {
 /** What the process may have of our environment. */
 const ENVIRONMENT = ['PATH', 'HOME', 'TMPDIR', 'SQLITE_TMPDIR', 'TZ', 'LANG', 'AWS_PROFILE', 'AWS_CONFIG_FILE'];
 /** What the engine takes for the size of the machine: it then collects the buffers of a stream before they are many. */
-const HEAP_HINT_BYTES = 192 * 2 ** 20;
+const HEAP_HINT_BYTES = 128 * 2 ** 20;
 /** Runs before which everything else on the machine goes. */
 const NICENESS = '10';
 
