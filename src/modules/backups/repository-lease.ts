@@ -54,15 +54,22 @@ export function repositoryLeases(
     const found: RepositoryObject[] = [];
     for await (const object of store.list(PREFIX)) found.push(object);
     const own = found.find(({ key }) => key === ownKey);
-    for (const other of found) {
-      if (other.key === ownKey) continue;
-      const note = readNote(await readText(store, other.key));
+    const doubtful: { readonly object: RepositoryObject; readonly note: Note }[] = [];
+    for (const object of found) {
+      if (object.key === ownKey) continue;
+      const note = readNote(await readText(store, object.key));
       if (!note || (kind === 'shared' && note.kind === 'shared')) continue;
-      const age = Math.abs((own?.modifiedAt ?? clock.now()) - other.modifiedAt);
-      if (age < deadMs || (await isRenewed(other))) return note;
-      await store.delete(other.key);
+      if (Math.abs((own?.modifiedAt ?? clock.now()) - object.modifiedAt) < deadMs) return note;
+      doubtful.push({ object, note });
     }
-    return null;
+    const living = await Promise.all(
+      doubtful.map(async ({ object, note }) => {
+        if (await isRenewed(object)) return note;
+        await store.delete(object.key);
+        return null;
+      }),
+    );
+    return living.find((note) => note !== null) ?? null;
   };
 
   const isRenewed = async ({ key, modifiedAt }: RepositoryObject): Promise<boolean> => {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
 import { from } from '../../contracts/object-store.ts';
 import { filesBelow } from '../../support/files-below.ts';
 import { iterate, makeRepository, sha256Of, type TestRepository, textOf, writeSnapshot } from './support.ts';
@@ -103,3 +105,28 @@ describe('snapshots', () => {
     expect(await filesBelow(subject.root)).toEqual([]);
   });
 });
+
+test.each(['plain', 'encrypted'])(
+  'two machines that store the same at once make two good snapshots (%s)',
+  async (mode) => {
+    const identity = await generateIdentity();
+    const keys = mode === 'plain' ? {} : { recipient: await recipientOf(identity), identity };
+    const contents = Array.from({ length: 40 }, (_, index) => `content ${index}`);
+    const machines = await Promise.all(
+      ['web1', 'web2'].map(async (host, pid) => {
+        const repository = await subject.reopen({ keys, holder: { host, pid } });
+        await repository.initialise();
+        return { ...subject, repository, root: `${subject.root}/../${host}/x` };
+      }),
+    );
+    await Promise.all(['web1', 'web2'].map((host) => mkdir(`${subject.root}/../${host}`)));
+    const taken = await Promise.all(machines.map((machine) => writeSnapshot(machine, { blobs: contents })));
+    for (const manifest of taken) {
+      const { repository } = machines[0] as (typeof machines)[0];
+      const texts: string[] = [];
+      for await (const line of repository.list(manifest)) texts.push(await textOf(repository.openObject(line)));
+      expect(texts.sort()).toEqual(contents.toSorted());
+    }
+    expect((await subject.repository.snapshots()).manifests.length).toBe(2);
+  },
+);
