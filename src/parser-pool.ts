@@ -4,8 +4,8 @@ import { bunChildPool } from './drivers/bun-child-pool.ts';
 import type { ParseJob, ParseResult } from './modules/parse/index.ts';
 import type { Logger } from './ports/logger.ts';
 
-/** What one child may have in memory: a large page takes some thirty times its size. */
-const MEMORY_BYTES = 1024 * 1024 * 1024;
+/** What one child may have in memory: a large page takes some thirty times its size, a program that is minified a hundred times. */
+const MEMORY_BYTES = 1280 * 1024 * 1024;
 
 /** The children that read sources; the server and the command line use the same. */
 export function parserPool(log: Logger) {
@@ -16,6 +16,7 @@ export function parserPool(log: Logger) {
     size: Math.max(1, availableParallelism() - 1),
     maxWaiting: 100,
     maxMemoryBytes: MEMORY_BYTES,
+    keepsMemory: true,
     log,
   });
 }
