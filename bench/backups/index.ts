@@ -11,6 +11,8 @@ import { type BackupProgram, ours, resticProgram, type Taken } from './programs.
 
 /** A round takes minutes, and so much is read in it that rounds differ little. */
 const MAX_ROUNDS = 3;
+/** What `--quick` makes smaller. */
+const FULL_TRANSFER_BYTES = 2 * 2 ** 30;
 /** The data, two repositories, and what a restore writes. */
 const COPIES = 4;
 
@@ -38,8 +40,8 @@ export const backups: Area = {
 };
 
 function sizeOf({ options }: Bench) {
-  // A tenth for trying it out.
-  const part = options.isRecorded || options.only !== undefined ? 1 : 0.1;
+  // An eighth for trying it out.
+  const part = options.transferBytes / FULL_TRANSFER_BYTES;
   return { databaseBytes: part * 2 * 2 ** 30, files: part * 20_000, fileBytes: part * 5 * 2 ** 30 };
 }
 
