@@ -5,6 +5,7 @@ import { decryptWith, encryptTo, WrongKey } from './age.ts';
 import type { ObjectEntry } from './manifest.ts';
 import { isEncryptedKey } from './object-names.ts';
 import { backupProblems } from './problems.ts';
+import { bytesOf, once } from './streams.ts';
 
 /** What is compressed at a time; the frames of a file follow each other, as RFC 8878 §3 has it. */
 const BLOCK_BYTES = 2 ** 18;
@@ -34,11 +35,21 @@ export function encode(
   let storedBytes = 0;
   let encoded: Encoded | null = null;
   async function* stored() {
+    const source = await takeWhole(plain);
+    if (source.whole) {
+      const { whole } = source;
+      // Hashed and compressed by other threads, so that those of several objects do not wait for each other.
+      const [sha256, packed] = await Promise.all([sha256Of(whole), compressWhole(whole)]);
+      const sealed = recipient === null ? packed : await bytesOf(encryptTo(recipient, once(packed)));
+      encoded = { sha256, bytes: whole.length, storedBytes: sealed.length, storedSha256: await sha256Of(sealed) };
+      yield sealed;
+      return;
+    }
     const onBlock = (block: Uint8Array) => {
       hash.update(block);
       bytes += block.length;
     };
-    const packed = compressed(plain, onBlock);
+    const packed = compressed(source.chunks, onBlock);
     for await (const chunk of recipient === null ? packed : encryptTo(recipient, packed)) {
       storedHash.update(chunk);
       storedBytes += chunk.length;
@@ -65,6 +76,10 @@ export async function* decode(
   stored: AsyncIterable<Uint8Array>,
   identities: readonly string[],
 ): AsyncGenerator<Uint8Array> {
+  if (entry.bytes <= SMALL_BYTES) {
+    yield await decodeWhole(entry, stored, identities);
+    return;
+  }
   const hash = createHash('sha256');
   let bytes = 0;
   let held: Uint8Array | null = null;
@@ -84,8 +99,44 @@ export async function* decode(
   if (held) yield held;
 }
 
+async function decodeWhole(
+  entry: ObjectEntry,
+  stored: AsyncIterable<Uint8Array>,
+  identities: readonly string[],
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of decompressed(entry, decrypted(entry.key, checked(entry, stored), identities))) {
+      bytes += chunk.length;
+      if (bytes > entry.bytes) throw damaged(entry, 'it holds more than it should');
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw error instanceof Undecodable ? damaged(entry, 'it cannot be decoded', error) : error;
+  }
+  if (bytes !== entry.bytes) throw damaged(entry, 'it holds less than it should');
+  const whole = joined(chunks);
+  if ((await sha256Of(whole)) !== entry.sha256) throw damaged(entry, 'its content is another one');
+  return whole;
+}
+
 /** The stored bytes of an object, compared with its entry while they are read. */
 export async function* checked(entry: ObjectEntry, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (entry.storedBytes <= SMALL_BYTES) {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of stored) {
+      size += chunk.length;
+      if (size > entry.storedBytes) throw damaged(entry, 'it is longer than it was');
+      chunks.push(chunk);
+    }
+    if (size !== entry.storedBytes) throw damaged(entry, 'it is shorter than it was');
+    const whole = joined(chunks);
+    if ((await sha256Of(whole)) !== entry.storedSha256) throw damaged(entry, 'its bytes have changed');
+    yield whole;
+    return;
+  }
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const chunk of stored) {
@@ -131,6 +182,36 @@ export function damaged({ key }: Pick<ObjectEntry, 'key'>, reason: string, cause
   return backupProblems.create('damaged', { detail: `The object ${key} is damaged: ${reason}.`, cause });
 }
 
+/** A content that comes as one small chunk, or all of its chunks again. */
+async function takeWhole(
+  plain: AsyncIterable<Uint8Array>,
+): Promise<{ readonly whole: Uint8Array } | { readonly whole: null; readonly chunks: AsyncIterable<Uint8Array> }> {
+  const source = plain[Symbol.asyncIterator]();
+  const first = await source.next();
+  const second = first.done || first.value.length > SMALL_BYTES ? null : await source.next();
+  if (first.done) return { whole: new Uint8Array() };
+  if (second?.done) return { whole: first.value };
+  async function* chunks() {
+    try {
+      yield first.value as Uint8Array;
+      if (second) yield second.value as Uint8Array;
+      yield* { [Symbol.asyncIterator]: () => source };
+    } finally {
+      await source.return?.();
+    }
+  }
+  return { whole: null, chunks: chunks() };
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+}
+
+/** By a thread of the runtime. */
+async function sha256Of(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+}
+
 async function* compressed(
   plain: AsyncIterable<Uint8Array>,
   onBlock: (block: Uint8Array) => void,
@@ -149,25 +230,33 @@ async function* compressed(
   for (const compressing of underWay) yield await compressing;
 }
 
-/** The same bytes in blocks of at least {@link BLOCK_BYTES}, but for the last. */
+/** As {@link compressed}. */
+async function compressWhole(whole: Uint8Array): Promise<Uint8Array> {
+  if (whole.length <= BLOCK_BYTES) return compress(whole, COMPRESSION);
+  const blocks: Promise<Uint8Array>[] = [];
+  for (let start = 0; start < whole.length; start += BLOCK_BYTES) {
+    blocks.push(compress(whole.subarray(start, start + BLOCK_BYTES), COMPRESSION));
+  }
+  return Buffer.concat(await Promise.all(blocks));
+}
+
+/** The same bytes in blocks of just {@link BLOCK_BYTES}, but for the last: what is stored does not depend on how a content came. */
 async function* blocksOf(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let chunks: Uint8Array[] = [];
   let bytes = 0;
-  const take = (): Uint8Array => {
-    const block = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
-    chunks = [];
-    bytes = 0;
-    return block;
-  };
   for await (const chunk of plain) {
-    for (let start = 0; start < chunk.length; start += BLOCK_BYTES) {
-      const part = chunk.subarray(start, start + BLOCK_BYTES);
+    for (let start = 0; start < chunk.length; ) {
+      const part = chunk.subarray(start, start + BLOCK_BYTES - bytes);
+      start += part.length;
       chunks.push(part);
       bytes += part.length;
-      if (bytes >= BLOCK_BYTES) yield take();
+      if (bytes < BLOCK_BYTES) continue;
+      yield joined(chunks);
+      chunks = [];
+      bytes = 0;
     }
   }
-  if (bytes > 0) yield take();
+  if (bytes > 0) yield joined(chunks);
 }
 
 async function* decrypted(

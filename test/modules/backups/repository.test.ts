@@ -130,3 +130,17 @@ test.each(['plain', 'encrypted'])(
     expect((await subject.repository.snapshots()).manifests.length).toBe(2);
   },
 );
+
+test('what is stored of a content does not depend on the chunks in which it came', async () => {
+  const content = new Uint8Array(700_000).map((_, index) => (index * index) >> 7);
+  const storedOf = async (chunkBytes: number) => {
+    async function* chunks() {
+      for (let at = 0; at < content.length; at += chunkBytes) yield content.subarray(at, at + chunkBytes);
+    }
+    const { stored, encoded } = encode(chunks(), null);
+    for await (const _ of stored);
+    return encoded().storedSha256;
+  };
+  const whole = await storedOf(content.length);
+  for (const chunkBytes of [65_536, 100_000, 262_144, 300_000, 699_999]) expect(await storedOf(chunkBytes)).toBe(whole);
+});
