@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
+import { encode } from '../../../src/modules/backups/codec.ts';
 import { from } from '../../contracts/object-store.ts';
 import { filesBelow } from '../../support/files-below.ts';
 import { iterate, makeRepository, sha256Of, type TestRepository, textOf, writeSnapshot } from './support.ts';
