@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test';
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runBackupJob, streamBackupJob } from '../src/backup-jobs.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { diskRepositoryStore } from '../src/drivers/disk-repository-store.ts';
 import { uuidv7 } from '../src/kernel/ids.ts';
-import { readArchive } from '../src/modules/backups/archive.ts';
+import { archivePath, readArchive, writeArchive } from '../src/modules/backups/archive.ts';
 import { from } from './contracts/object-store.ts';
 import { leasesOf, openSystem, openTestRepository, type TestSystem } from './modules/backups/system.ts';
 import { eventually } from './support/eventually.ts';
@@ -96,6 +97,53 @@ describe('the archive of a user', () => {
     });
     expect((await there.repository.snapshots()).manifests).toEqual([]);
     expect(await readdir(there.dataDir)).not.toContain('backups-work');
+  });
+});
+
+describe('an archive that names a content without having it', () => {
+  const archiveOf = (contents: readonly { readonly claimed: string; readonly brought: string }[]) => {
+    const at = '2026-01-23T03:00:00.000Z';
+    const files = contents.map(({ claimed }) => {
+      const id = uuidv7();
+      const sha256 = createHash('sha256').update(claimed).digest('hex');
+      const file = {
+        path: archivePath(id, 'a'),
+        id,
+        name: 'a',
+        size: Buffer.byteLength(claimed),
+        type: 'text/plain',
+        sha256,
+      };
+      return { ...file, visibility: 'private', createdAt: at, updatedAt: at } as const;
+    });
+    const account = { email: 'bob@example.org', name: 'Bob', createdAt: at };
+    const index = { format: 1, kind: 'bunkhouse-user-backup', createdAt: at, account, files } as const;
+    return new Response(
+      writeArchive(index, async function* ({ id }) {
+        yield Buffer.from(contents[files.findIndex((file) => file.id === id)]?.brought ?? '');
+      }),
+    ).bytes();
+  };
+  test.each([
+    ['somebody else’s', [{ claimed: 'alice’s diary', brought: 'bob’s guesses' }]],
+    [
+      'one of its own other files',
+      [
+        { claimed: 'bob’s content', brought: 'bob’s content' },
+        { claimed: 'bob’s content', brought: 'bob’s guesses' },
+      ],
+    ],
+  ])('is refused: %s', async (_, contents) => {
+    await using system = await openSystem();
+    await system.addFile(system.people.alice, 'alice’s diary');
+    const id = await take(system, 'system', null);
+    const bytes = await archiveOf(contents);
+    await system.objects.put('files/archive', from([bytes]));
+    const order = { id: uuidv7(), userId: system.people.bob, note: '', objectKey: 'files/archive' };
+    expect(await fault(runBackupJob({ kind: 'import', ...order }, settingsOf(system)))).toMatchObject({
+      code: 'backups/refused-archive',
+    });
+    expect((await system.repository.snapshots()).manifests.map((manifest) => manifest.id)).toEqual([id]);
   });
 });
 

@@ -174,8 +174,9 @@ function isIndex(value: unknown): value is ArchiveIndex {
   const { account, files, createdAt } = value;
   if (!isDate(createdAt) || !isRecord(account) || !Array.isArray(files)) return false;
   if (!isText(account['email']) || !isText(account['name']) || !isDate(account['createdAt'])) return false;
-  const paths = new Set<unknown>(files.map((file) => (isRecord(file) ? file['path'] : null)));
-  return paths.size === files.length && files.every(isArchivedFile);
+  // A path has the id in it, so paths differ when ids do.
+  const ids = new Set<unknown>(files.map((file) => (isRecord(file) ? file['id'] : null)));
+  return ids.size === files.length && files.every(isArchivedFile);
 }
 
 function isArchivedFile(file: unknown): boolean {

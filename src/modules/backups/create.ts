@@ -221,12 +221,14 @@ async function takeArchive(run: Run, { objectKey, userId }: ImportJob): Promise<
       signal.throwIfAborted();
       const name = { kind: 'blob', sha256 } as const;
       let line = contents.get(sha256) ?? (await repository.findObject(name));
-      if (line) for await (const _ of content);
+      // What is stored already may be somebody else's: only who brings the content along gets it.
+      if (line) await assertContent(content, sha256);
       else {
         line = await repository.writeObject(name, content, { signal });
         tally.storedBlobs++;
         tally.storedBytes += size;
       }
+      if (line.bytes !== size) throw backupProblems.create('wrong-content');
       contents.set(sha256, line);
       progress.add(size);
     },
@@ -349,6 +351,12 @@ async function findPrevious(repository: Repository, job: CreateJob | ImportJob):
 function writeCheckOf({ id, tookMs }: Manifest, clock: Clock) {
   const startedAt = new Date(clock.now()).toISOString();
   return { id: uuidv7(clock.now()), snapshot: id, kind: 'write' as const, startedAt, tookMs, ok: true, findings: [] };
+}
+
+async function assertContent(content: AsyncIterable<Uint8Array>, sha256: string): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of content) hash.update(chunk);
+  if (hash.digest('hex') !== sha256) throw backupProblems.create('wrong-content');
 }
 
 /** What rooms below say of a full disk and a damaged file, in the words of backups. */

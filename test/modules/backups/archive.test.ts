@@ -103,6 +103,7 @@ describe('an archive', () => {
 describe('is refused', () => {
   const file = entryOf('a.txt', 'one');
   const good = [packedIndex(indexOf([file])), asFile(file.path, 'one')];
+  const other = { ...file, name: 'b.txt', path: archivePath(file.id, 'b.txt') };
   const link = (type: 'symlink' | 'link'): TarEntry => ({
     header: { name: file.path, size: 0, type, linkname: '/etc/passwd' },
   });
@@ -117,6 +118,7 @@ describe('is refused', () => {
     'a path that leads elsewhere': [packedIndex(indexOf([{ ...file, path: '../a' }])), asFile('../a', 'one')],
     'an id that is a path': [packedIndex(indexOf([{ ...file, id: '../..' }])), asFile(file.path, 'one')],
     'a file twice': [packedIndex(indexOf([file, file])), asFile(file.path, 'one'), asFile(file.path, 'one')],
+    'two files of one id': [packedIndex(indexOf([file, other])), asFile(file.path, 'one'), asFile(other.path, 'one')],
     'a symbolic link for a file': [good[0] as TarEntry, link('symlink')],
     'a hard link for a file': [good[0] as TarEntry, link('link')],
     'a file of another size': [good[0] as TarEntry, asFile(file.path, 'longer')],
