@@ -36,9 +36,17 @@ export interface RestoreHost {
    * Brings the restored main database up to date: migrations, and what must not come back to life.
    * @returns names of the migrations that were applied.
    */
-  readonly prepareMain: (path: string, options: { readonly endsSessions: boolean }) => Promise<readonly string[]>;
+  readonly prepareMain: (path: string, options: PrepareMainOptions) => Promise<readonly string[]>;
   /** Rejects when what protects the live objects of a running server was lost. */
   readonly assertProtected: () => Promise<void>;
+}
+
+interface PrepareMainOptions {
+  readonly endsSessions: boolean;
+  /** Id of the backup. */
+  readonly snapshot: string;
+  /** What is noted of work on backups that was waited for or under way then. */
+  readonly interruption: { readonly code: string; readonly detail: string };
 }
 
 export interface RestoreOrder {
@@ -143,7 +151,8 @@ export async function prepareRestore(
 
     progress.begin({ phase: 'finishing', from: BYTES_SHARE, to: 1 }, 0);
     const hasSecret = isWhole && (await restoreSecret(repository, manifest, sidePath(secretPath, id)));
-    const migrations = main ? await host.prepareMain(sidePath(main.path, id), { endsSessions }) : [];
+    const prepared = { endsSessions, snapshot: manifest.id, interruption: interruption() };
+    const migrations = main ? await host.prepareMain(sidePath(main.path, id), prepared) : [];
     if (main) await assertPrepared(images, main.entry, sidePath(main.path, id), CHANGED_TABLES);
     if (main) {
       const lost = new Set(objects.lost.map(({ fileId }) => fileId));
@@ -283,4 +292,11 @@ function existing(path: string): string {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+function interruption(): PrepareMainOptions['interruption'] {
+  const { code, detail } = backupProblems.create('interrupted', {
+    detail: 'The system was restored to a state from before this was done. Ask for it again if it is still wanted.',
+  });
+  return { code, detail };
 }

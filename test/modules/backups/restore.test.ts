@@ -8,6 +8,7 @@ import { sql } from 'drizzle-orm';
 import { databaseImages } from '../../../src/db/database-images.ts';
 import { loadMigrations, migrate } from '../../../src/db/migrate.ts';
 import { openDatabase } from '../../../src/db/registry.ts';
+import { backups } from '../../../src/db/schema/backups.ts';
 import { objectPaths } from '../../../src/drivers/disk-object-paths.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
 import { AppError } from '../../../src/kernel/errors.ts';
@@ -252,6 +253,38 @@ test('an object that is deleted by somebody in the middle is noticed', async () 
   expect(failure).toContain('storage/unavailable');
   expect(failure).toContain(kept.id);
   expect(isRestorePending(system.dataDir)).toBe(false);
+});
+
+test('work on backups that waited when the backup was taken is not begun in the restored state', async () => {
+  await using system = await openSystem();
+  const { dataDir, database } = system;
+  const id = uuidv7();
+  const rows = [
+    { id, operation: 'create', status: 'running' },
+    { id: uuidv7(), operation: 'restore', status: 'queued' },
+    { id: uuidv7(), operation: 'verify', status: 'running' },
+    { id: uuidv7(), operation: 'restore', status: 'done', isRestartRequired: true },
+  ] as const;
+  await database.write((tx) =>
+    tx.insert(backups).values(rows.map((row) => ({ ...row, scope: 'system' as const, createdAt: 1 }))),
+  );
+  await system.create({ id });
+  await prepare(system, { manifest: await system.manifest(id) });
+  await database.close();
+  await putInPlace(dataDir);
+  const restored = new Sqlite(join(dataDir, 'main.db'), { readwrite: true });
+  const found = restored
+    .query(`SELECT status, is_kept AS kept, failure ->> 'code' AS failure, is_restart_required AS restart
+      FROM backups ORDER BY id`)
+    .all();
+  restored.close();
+  const rest = { kept: 0, failure: null, restart: 0 };
+  expect(found).toEqual([
+    { ...rest, status: 'done', kept: 1 },
+    { ...rest, status: 'failed', failure: 'backups/interrupted' },
+    { ...rest, status: 'failed', failure: 'backups/interrupted' },
+    { ...rest, status: 'done' },
+  ]);
 });
 
 test('every login ends when that is wished for', async () => {
