@@ -72,8 +72,12 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
       onBytes(row.size);
       return;
     }
-    if (found) await objects.delete(objectKey);
     try {
+      if (found) {
+        // What is there may be the last copy that is of any use: it goes only for one that is whole.
+        for await (const _ of repository.openObject(line)) signal?.throwIfAborted();
+        await objects.delete(objectKey);
+      }
       const body = counted(repository.openObject(line), onBytes);
       const stored = await objects.put(objectKey, body, signal ? { signal } : {});
       unsettled.push(objectKey);
@@ -145,6 +149,16 @@ async function isContent({ size, body }: ObjectBody, wanted: Pick<FileRow, 'size
     return false;
   }
   const hash = createHash('sha256');
-  for await (const chunk of stream) hash.update(chunk);
+  try {
+    for await (const chunk of stream) hash.update(chunk);
+  } catch (error) {
+    if (isUnreadable(error)) return false;
+    throw error;
+  }
   return hash.digest('hex') === wanted.sha256;
+}
+
+/** Bytes that the disk cannot read, or a file that somebody has just deleted: no other try would read it. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EIO' || error.code === 'ENOENT');
 }

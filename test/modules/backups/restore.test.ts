@@ -109,6 +109,33 @@ test('objects that are missing or have other bytes are put back, those that are 
   expect(await filesOf(system)).toEqual(idsOf(rows));
 });
 
+test('an object on a bad sector is put back like one that is missing', async () => {
+  await using system = await backedUp();
+  const { dataDir, manifest, kept, rows } = system;
+  const unreadable = () => {
+    const error = Object.assign(new Error('input/output error'), { code: 'EIO' });
+    return new ReadableStream({ pull: (stream) => stream.error(error) });
+  };
+  let isDeleted = false;
+  const objects: TestSystem['objects'] = {
+    ...system.objects,
+    async get(key, range) {
+      const found = await system.objects.get(key, range);
+      return found && key === kept.objectKey && !isDeleted ? { ...found, body: unreadable() } : found;
+    },
+    async delete(key) {
+      if (key === kept.objectKey) isDeleted = true;
+      await system.objects.delete(key);
+    },
+  };
+  const report = await prepare({ ...system, objects }, { manifest });
+  expect(report.files).toMatchObject({ kept: 2, put: 2 });
+  expect(report.lost).toEqual([]);
+  await system.database.close();
+  await putInPlace(dataDir);
+  expect(await filesOf(system)).toEqual(idsOf(rows));
+});
+
 test('on an empty machine everything comes from the repository', async () => {
   await using system = await backedUp();
   const { dataDir, manifest, rows } = system;
@@ -198,6 +225,17 @@ describe('damage in the repository', () => {
     const database = new Sqlite(join(dataDir, 'main.db'), { readwrite: true });
     expect(database.query('SELECT count(*) AS count FROM files').get()).toEqual({ count: rows.length });
     database.close();
+  });
+
+  test('leaves the live bytes alone, though they are not right either', async () => {
+    await using system = await backedUp();
+    const { manifest, kept, dataDir } = system;
+    const path = objectPaths(join(dataDir, 'objects')).finalPath(kept.objectKey);
+    await writeFile(path, 'kepT');
+    await flipBit(system, await blobOf(system, kept));
+    const report = await prepare(system, { manifest, acceptsLoss: true });
+    expect(report.lost.map(({ fileId }) => fileId)).toContain(kept.id);
+    expect(await readFile(path, 'utf8')).toBe('kepT');
   });
 
   test('of a blob that is gone is told in the same way', async () => {
