@@ -3,6 +3,7 @@ import { eq } from 'drizzle-orm';
 import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
 import { loadMigrations, migrate } from '../../src/db/migrate.ts';
 import { users } from '../../src/db/schema/auth.ts';
+import { backups, doomedBackups } from '../../src/db/schema/backups.ts';
 import { doomedObjects, files, fileUsage, fileVariants } from '../../src/db/schema/uploads.ts';
 import type { Database } from '../../src/ports/database.ts';
 
@@ -127,4 +128,29 @@ describe('bytes that lose their name are doomed', () => {
     expect(await doomed()).toEqual(['key-a', 'key-v']);
     expect((await database.read.select().from(fileVariants).all()).map(({ id }) => id)).toEqual(['w']);
   });
+});
+
+test('of the backups that a deleted user asked for, those of the system stay and their own are doomed', async () => {
+  await database.write((tx) =>
+    tx.insert(backups).values(
+      (
+        [
+          ['a', 'ann', 'system', 'running', false],
+          ['b', 'ann', 'system', 'done', true],
+          ['c', 'ann', 'user', 'done', true],
+          ['d', 'bob', 'system', 'done', true],
+          ['e', 'bob', 'user', 'done', true],
+        ] as const
+      ).map(([id, userId, scope, status, isKept]) => ({ id, userId, scope, status, isKept, createdAt: 0 })),
+    ),
+  );
+  await database.write((tx) => tx.delete(users).where(eq(users.id, 'ann')));
+  const rows = await database.read.select().from(backups).orderBy(backups.id);
+  expect(rows.map(({ id, userId }) => [id, userId])).toEqual([
+    ['a', null],
+    ['b', null],
+    ['d', 'bob'],
+    ['e', 'bob'],
+  ]);
+  expect(await database.read.select().from(doomedBackups)).toEqual([{ backupId: 'c' }]);
 });

@@ -7,7 +7,7 @@ export const backups = sqliteTable(
   'backups',
   {
     id: id().primaryKey(),
-    /** Who asked for it; null for one that the schedule made. */
+    /** Who asked for it; null for one that the schedule made. A trigger clears it where one of the system outlives the account. */
     userId: text('user_id').references(() => users.id, { onDelete: 'cascade' }),
     scope: text('scope', { enum: ['user', 'system'] }).notNull(),
     /** What is, or was lately, done with it. */

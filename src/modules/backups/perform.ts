@@ -22,8 +22,10 @@ export function createPerform({ database, events, work, putBack }: PerformOption
 
   const keep = async (backup: BackupRecord, taken: TakenBackup): Promise<Partial<BackupRecord>> => {
     await database.write(async (tx) => {
-      // The account, and this row with it, may have gone meanwhile.
-      if (!(await backupStore.find(tx, backup.id))) return backupStore.doom(tx, [backup.id]);
+      // The account, and the row of its own backup with it, may have gone meanwhile.
+      const isGone = (await backupStore.find(tx, backup.id)) === null;
+      if (isGone && backup.scope === 'user') return backupStore.doom(tx, [backup.id]);
+      if (isGone) return;
       await backupStore.setFiles(tx, backup.id, taken.files);
       await backupStore.update(tx, backup.id, { isKept: true });
     });
