@@ -10,14 +10,21 @@ export interface KeptAnswer extends ResponseInit {
   policy: RatePolicy | null;
 }
 
+/** What the kept headers have of whoever was answered last. */
+const PERSONAL = ['x-request-id', 'ratelimit', 'ratelimit-policy'];
+
 /**
  * Answers with kept headers, to which id and rate limit of this request are added first. For answers that are given more often than
- * their headers change.
+ * their headers change. A request of our own gets neither.
  */
 export function answerAgain(request: Request, body: BodyInit, kept: KeptAnswer): Response {
   const context = findContext(request);
-  if (!context) return new Response(body, kept);
   const { headers } = kept;
+  if (!context) {
+    const response = new Response(body, kept);
+    for (const name of PERSONAL) response.headers.delete(name);
+    return response;
+  }
   const { id, rate } = context;
   headers.set('x-request-id', id);
   if (rate) headers.set('ratelimit', rateLimitText(rate.policy, rate.verdict));

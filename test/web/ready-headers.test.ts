@@ -32,4 +32,17 @@ describe('an answer that is given again', () => {
     expect(contextOf(request).readyAnswer).toBe(response);
     expect(answerAgain(new Request('http://localhost/'), 'body', keep()).headers.get('x-own')).toBe('yes');
   });
+
+  test('tells a request of our own nothing of those who asked before', () => {
+    const kept = keep();
+    answerAgain(asked('one', 9), 'body', kept);
+    const own = answerAgain(new Request('http://localhost/'), 'body', kept);
+    expect(described(own)).toEqual({ status: 203, 'x-own': 'yes' });
+    const limited = { status: 203, 'x-own': 'yes', 'ratelimit-policy': '"default";q=10;w=60' };
+    expect(described(answerAgain(asked('two', 8), 'body', kept))).toEqual({
+      ...limited,
+      'x-request-id': 'two',
+      ratelimit: '"default";r=8;t=6',
+    });
+  });
 });
