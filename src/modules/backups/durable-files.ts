@@ -26,8 +26,11 @@ export function makeDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
-/** Writes a small file whole or not at all, durable when it returns. */
-export function writeDurably(path: string, text: string): void {
+/**
+ * Writes a small file whole or not at all, durable when it returns. When it throws, the file may be there all the same.
+ * @param onNamed called when the file is at its place, and may be lost again by a power loss.
+ */
+export function writeDurably(path: string, text: string, onNamed: () => void = () => undefined): void {
   const draft = `${path}.draft`;
   const file = openSync(draft, 'w', 0o600);
   try {
@@ -37,6 +40,7 @@ export function writeDurably(path: string, text: string): void {
     closeSync(file);
   }
   renameSync(draft, path);
+  onNamed();
   syncDirectory(dirname(path));
 }
 

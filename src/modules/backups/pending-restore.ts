@@ -186,8 +186,10 @@ function swap(pending: PendingRestore, { dataDir, claim, onStep = () => undefine
       try {
         putAway(dataDir, pending, onStep);
         onStep('note that the old files are away');
-        writeMarker(dataDir, { ...pending, phase: 'place' });
+        writeMarker(dataDir, { ...pending, phase: 'place' }, () => onStep('make that note durable'));
       } catch (error) {
+        // The note may say `place` already: with it the next start would put new files over those that are given back.
+        if (readPendingRestore(dataDir)?.phase !== 'keep') writeMarker(dataDir, pending);
         giveBack(dataDir, pending);
         throw error;
       }
@@ -268,8 +270,8 @@ function claimAll(paths: readonly string[], claim: SwapOptions['claim']): (() =>
   return claims;
 }
 
-function writeMarker(dataDir: string, pending: PendingRestore): void {
-  writeDurably(join(dataDir, MARKER), `${JSON.stringify(pending, null, 2)}\n`);
+function writeMarker(dataDir: string, pending: PendingRestore, onNamed?: () => void): void {
+  writeDurably(join(dataDir, MARKER), `${JSON.stringify(pending, null, 2)}\n`, onNamed);
 }
 
 function removeLock(path: string): void {

@@ -155,6 +155,21 @@ test('until the old files are away a killed swap can be given up, and the old st
   }
 });
 
+test('when noting that the old files are away fails half-way, they come back and the next start swaps', async () => {
+  const dataDir = await pendingFolder();
+  const onStep = (step: string) => {
+    if (step === 'make that note durable') throw new Error('input/output error');
+  };
+  const failure = await applyPendingRestore({ dataDir, claim: claimFile, patienceMs: 0, onStep }).catch(String);
+  expect(failure).toContain('input/output error');
+  expect(readPendingRestore(dataDir)?.phase).toBe('keep');
+  expect(await stateOf(dataDir)).toEqual(['old', 'old', 'old']);
+  const outcome = await apply(dataDir);
+  expect(await stateOf(dataDir)).toEqual(['new', 'new', 'new']);
+  const [kept] = outcome.status === 'swapped' ? outcome.keptIn : [];
+  expect(await stateOf(kept as string)).toEqual(['old', 'old', 'old']);
+});
+
 test('it waits while another process has a database open, even an idle one', async () => {
   const dataDir = await pendingFolder();
   const code = `
