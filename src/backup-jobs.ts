@@ -54,11 +54,11 @@ export async function runBackupJob<Job extends BackupJob>(
 /** The bytes that a job gives, in a process of its own that ends when nobody reads them any more. */
 export function streamBackupJob(
   job: BackupJob<'archive'>,
-  { config, secret }: Pick<RunBackupJobOptions, 'config' | 'secret'>,
+  { config, secret, signal }: Pick<RunBackupJobOptions, 'config' | 'secret' | 'signal'>,
 ): ReadableStream<Uint8Array> {
   const order: BackupOrder = { job, config, secret };
   return streamJobProcess<BackupOrder, JobProgress>(
-    { entry: ENTRY, order, onProgress: () => undefined, onAsk: async () => true },
+    { entry: ENTRY, order, onProgress: () => undefined, onAsk: async () => true, signal },
     toError,
   );
 }

@@ -12,6 +12,8 @@ export interface BackupWorkOptions extends Pick<RunBackupJobOptions, 'config' | 
   readonly log: Logger;
 }
 
+/** Keys of manifests end with the id of the backup. */
+const ID_OF_KEY = /([0-9a-f-]{36})\.json$/;
 /** Most findings of a verification that are shown; the check in the repository has all. */
 const SHOWN_FINDINGS = 20;
 
@@ -36,7 +38,7 @@ export function backupWork({ log, ...settings }: BackupWorkOptions): BackupWork 
   return {
     create: async (order, options) => toTaken(await runBackupJob({ kind: 'create', ...order }, on(options))),
     importArchive: async (order, options) => toTaken(await runBackupJob({ kind: 'import', ...order }, on(options))),
-    archive: ({ id, files }) => streamBackupJob({ kind: 'archive', id, files }, settings),
+    archive: ({ id, files, signal }) => streamBackupJob({ kind: 'archive', id, files }, { ...settings, signal }),
     verify: async ({ id, level }, options) =>
       toVerification(await runBackupJob({ kind: 'verify', id, level }, on(options))),
     prepareRestore: async ({ id }, options) => {
@@ -46,7 +48,7 @@ export function backupWork({ log, ...settings }: BackupWorkOptions): BackupWork 
     async kept() {
       const { manifests, broken } = await (await repository()).snapshots();
       for (const fault of broken) log.error(fault, 'the manifest of a backup cannot be read');
-      return manifests.map(({ id, scope, userId, note, createdAt, blobs, databases }) => ({
+      const backups = manifests.map(({ id, scope, userId, note, createdAt, blobs, databases }) => ({
         id,
         scope,
         userId,
@@ -55,6 +57,7 @@ export function backupWork({ log, ...settings }: BackupWorkOptions): BackupWork 
         bytes: databases.reduce((sum, { image }) => sum + image.bytes, blobs.bytes),
         fileCount: blobs.count,
       }));
+      return { backups, broken: broken.flatMap(({ key }) => ID_OF_KEY.exec(key)?.[1] ?? []) };
     },
     async forget(ids) {
       const open = await repository();

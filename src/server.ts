@@ -109,6 +109,7 @@ export async function createServer(config: Config): Promise<Server> {
 
   const metrics = createMetrics();
   const events = createEvents((error, name) => log.error({ err: error, event: name }, 'a listener failed'));
+  events.on('alerts/raised', (alert) => log.error(alert, 'somebody has to act'));
   const lifecycle = createLifecycle((error, phase) => log.error({ err: error, phase }, 'stopping failed'));
   let isDraining = false;
   let setUpToken: string | null = null;

@@ -21,7 +21,7 @@ export function databaseLeases(database: Database, clock: Clock): Leases {
           .onConflictDoUpdate({
             target: jobLeases.job,
             set: { holder, expiresAt: now + ttlMs, fence: sql`${jobLeases.fence} + 1` },
-            setWhere: sql`${jobLeases.holder} IS NULL OR ${jobLeases.expiresAt} <= ${now}`,
+            setWhere: sql`${jobLeases.holder} IS NULL OR ${jobLeases.expiresAt} <= ${now} OR ${jobLeases.expiresAt} > ${now + 2 * ttlMs}`,
           })
           .returning()
           .get(),

@@ -46,6 +46,8 @@ export const backups = sqliteTable(
 
 /** What is to be done, beyond the operation. */
 export interface BackupOrder {
+  /** Milliseconds since the epoch. */
+  readonly askedAt?: number;
   /** Of a restore: ids of the files; all when not said. */
   readonly files?: readonly string[];
   /** Of an import: key of the object that holds the archive. */

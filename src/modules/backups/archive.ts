@@ -88,7 +88,7 @@ export function packed(files: () => AsyncIterable<TarFile>): ReadableStream<Uint
 }
 
 /**
- * Reads an archive that anybody may have made. `onFile` gets each file's body, which it reads to its end.
+ * Reads an archive that anybody may have made. `onFile` gets each file's body, which it reads to its end or not at all.
  * @throws `backups/refused-archive` for what is no such archive: other entries than its index names, links, paths that lead elsewhere,
  * sizes that do not agree, a missing end; what `onFile` throws.
  */
@@ -112,6 +112,8 @@ export async function readArchive(
         throw refused('What is in it is not what its index says.');
       }
       await onFile(file, faultsNamed(body));
+      // The decoder goes on when a body was read or given up.
+      if (!body.locked) await body.cancel();
     }
     if (await next(entries)) throw refused('There is more in it than its index says.');
     return index;

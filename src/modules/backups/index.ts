@@ -44,12 +44,13 @@ const REFRESH_MS = 60_000;
 export function createBackups(options: BackupsOptions) {
   const { database, clock, events, log, metrics } = options;
   const schedule = options.schedule === null ? null : cronSchedule(options.schedule);
-  let state: BackupState = stateOf([]);
+  let state: BackupState = stateOf([], 0, null);
   let isStale = false;
   let refreshing: ReturnType<typeof setInterval> | undefined;
 
   const refresh = async (): Promise<void> => {
-    state = stateOf(await backupStore.keptOfSystem(database.read));
+    const kept = await backupStore.keptOfSystem(database.read);
+    state = stateOf(kept, clock.now(), await backupStore.lastFailed(database.read));
     const wasStale = isStale;
     isStale = isTooOld();
     if (isStale && !wasStale) {
@@ -101,7 +102,11 @@ export function createBackups(options: BackupsOptions) {
     newestTested?.testRestore ? Number(newestTested.testRestore.isGood) : undefined,
   );
 
-  const upkeep = createUpkeep({ ...options, schedule });
+  const onVanished = () => {
+    const message = 'no backup is left where backups are kept: is the disk mounted, is BACKUP_URL right?';
+    events.emit('alerts/raised', { name: 'backups/vanished', severity: 'critical', message });
+  };
+  const upkeep = createUpkeep({ ...options, schedule, onVanished });
   const queue = createBackupQueue({
     ...options,
     upkeep,
@@ -116,7 +121,8 @@ export function createBackups(options: BackupsOptions) {
   const subscriptions: (() => void)[] = [];
 
   const check = async (): Promise<HealthStatus> => {
-    const { newest, newestGood, newestTested } = state;
+    const { failed, newest, newestGood, newestTested } = state;
+    if (failed) return { status: 'degraded', detail: 'the last backup failed' };
     if (!schedule && !newest) return { status: 'off' };
     if (isTooOld()) return { status: 'degraded', detail: 'the newest good backup is too old' };
     if (newestTested?.testRestore?.isGood === false)

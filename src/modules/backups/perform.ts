@@ -41,10 +41,10 @@ export function createPerform({ database, events, work, putBack }: PerformOption
   };
 
   const create = async (backup: BackupRecord, options: WorkOptions): Promise<Partial<BackupRecord>> => {
-    // A process may have died between writing the backup and noting that.
-    const isThere = backup.attempts > 1 && (await work.kept()).some(({ id }) => id === backup.id);
-    if (isThere) return { isKept: true };
     const { id, scope, userId, note } = backup;
+    // A process may have ended between writing the backup and noting that.
+    const written = (await work.kept()).backups.find((kept) => kept.id === id);
+    if (written) return { isKept: true, bytes: written.bytes, fileCount: written.fileCount };
     try {
       return await keep(backup, await work.create({ id, scope, userId, note }, options));
     } catch (error) {
@@ -64,7 +64,9 @@ export function createPerform({ database, events, work, putBack }: PerformOption
 
   const verify = async (backup: BackupRecord, options: WorkOptions): Promise<Partial<BackupRecord>> => {
     const { level = 'full' } = backup.order;
-    const found = await work.verify({ id: backup.id, level }, options);
+    const seen = await work.verify({ id: backup.id, level }, options);
+    // What is damaged may be others' as well, and is for operators to mend.
+    const found = backup.scope === 'user' && !seen.isGood ? { ...seen, findings: [DAMAGED] } : seen;
     const noted = level === 'test-restore' ? { testRestore: found } : { verification: found };
     if (found.isGood) return noted;
     alert('damaged', 'critical', 'a backup was found damaged; its verification says where');
@@ -72,7 +74,7 @@ export function createPerform({ database, events, work, putBack }: PerformOption
   };
 
   const restoreFiles = async (backup: BackupRecord, { onProgress, signal }: WorkOptions): Promise<void> => {
-    const tar = work.archive({ id: backup.id, scope: backup.scope, files: backup.order.files });
+    const tar = work.archive({ id: backup.id, scope: backup.scope, files: backup.order.files, signal });
     let total = 0;
     let done = 0;
     await readArchive(
@@ -107,6 +109,8 @@ export function createPerform({ database, events, work, putBack }: PerformOption
     }
   };
 }
+
+const DAMAGED = 'Something in this backup is damaged. Tell the operator of this server, and make another one.';
 
 function toFormer({ id, name, size, sha256, visibility }: ArchivedFile, isForeign: boolean): FormerFile {
   return { id: isForeign ? null : id, name, size, sha256, visibility };

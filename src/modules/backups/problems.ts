@@ -88,6 +88,11 @@ export const backupProblems = defineProblems('backups', {
     title: 'Too many backups',
     detail: 'You keep as many backups as this server allows. Delete one that you no longer need.',
   },
+  'too-many-downloads': {
+    status: 429,
+    title: 'Too many downloads',
+    detail: 'A backup of yours is being downloaded, or others take all places. Try again when that is done.',
+  },
   'in-progress': {
     status: 409,
     title: 'Backup in progress',

@@ -72,15 +72,12 @@ export function createBackupQueue(options: BackupQueueOptions) {
     const endRenewal = keepRenewed(lease, lost);
     const signal = AbortSignal.any([stopping.signal, lost.signal]);
     try {
-      let isDue = true;
-      while (isDue && !signal.aborted) {
-        for (let next = await backupStore.next(database.read); next && !signal.aborted; ) {
-          await work(next, signal);
-          next = await backupStore.next(database.read);
-        }
-        if (!signal.aborted && (await upkeep.isDue())) await upkeep.run(signal);
-        // The schedule may have asked for something.
-        isDue = (await backupStore.next(database.read)) !== null;
+      while (!signal.aborted) {
+        // Before every piece of work, so that nobody's keep the schedule waiting.
+        if (await upkeep.isDue()) await upkeep.run(signal);
+        const next = await backupStore.next(database.read);
+        if (!next) break;
+        if (!signal.aborted) await work(next, signal);
       }
     } finally {
       endRenewal();
@@ -126,7 +123,7 @@ export function createBackupQueue(options: BackupQueueOptions) {
       // The row stays as it is, for whoever takes over; an end in good order is not held against the work.
       if (signal.aborted) return note({ attempts: queued.attempts }).catch(() => undefined);
       log.error({ err: error, backupId: backup.id, operation: backup.operation }, 'work on a backup failed');
-      ended = { status: 'failed', failure: describe(error) };
+      ended = { status: 'failed', failure: describe(error, backup.scope) };
     }
     await note({ ...ended, finishedAt: clock.now() });
     const tookSeconds = (performance.now() - startedAt) / 1000;
@@ -175,7 +172,11 @@ function createProgress(pass: (fraction: number, isNoted: boolean) => void): (fr
   };
 }
 
-function describe(error: unknown): { readonly code: string; readonly detail: string } {
+/** Details name machines, keys and other backups, which are for operators. */
+function describe(error: unknown, scope: BackupRecord['scope']): { readonly code: string; readonly detail: string } {
   const { code, detail } = error instanceof AppError ? error : serverProblems.create('internal');
-  return { code, detail };
+  const rows: Readonly<Record<string, { readonly detail: string }>> = backupProblems.rows;
+  const plain =
+    scope === 'user' && code !== 'backups/refused-archive' ? rows[code.replace(/^backups\//, '')] : undefined;
+  return { code, detail: plain?.detail ?? detail };
 }

@@ -53,7 +53,7 @@ export function backupRoutes(service: BackupService) {
           summary: 'Take in a downloaded backup',
           description:
             'Makes a backup of an archive that was downloaded here or from another server. Upload it as a file first, in parts if it ' +
-            'is large; the file may be deleted afterwards.',
+            'is large; the file may be deleted when the status is `done`.',
         },
       },
     )

@@ -1,9 +1,10 @@
 import type { BackupOrder } from '../../db/schema/backups.ts';
 import type { Caller } from '../../kernel/caller.ts';
 import { uuidv7 } from '../../kernel/ids.ts';
-import { accessProblems } from '../../kernel/problems.ts';
+import { accessProblems, requestProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database, Queries } from '../../ports/database.ts';
+import { createDownloads } from './downloads.ts';
 import { backupProblems } from './problems.ts';
 import { type BackupRecord, backupStore } from './store.ts';
 import type { BackupWork } from './work.ts';
@@ -26,6 +27,8 @@ const MAX_ACTIVE = 2;
 
 /** What people may ask of backups: each is noted down here and done by the queue. */
 export function createBackupService({ database, clock, work, findFile, wake }: BackupServiceOptions) {
+  const openDownload = createDownloads();
+
   /** One that the caller may use: their own, or the system's for admins. Others do not exist for a caller. */
   const getUsable = async (queries: Queries, caller: Caller, id: string): Promise<BackupRecord> => {
     const backup = await backupStore.find(queries, id);
@@ -47,7 +50,8 @@ export function createBackupService({ database, clock, work, findFile, wake }: B
       if (order.files && (await backupStore.countFiles(tx, id, order.files)) < new Set(order.files).size) {
         throw backupProblems.create('unknown-files');
       }
-      const changes = { ...QUEUED, operation, order };
+      if (backup.scope === 'user') await assertFewActive(tx, backup.userId as string);
+      const changes = { ...QUEUED, operation, order: { ...order, askedAt: clock.now() } };
       await backupStore.update(tx, id, changes);
       return { ...backup, ...changes };
     });
@@ -72,9 +76,15 @@ export function createBackupService({ database, clock, work, findFile, wake }: B
       if (await backupStore.findActive(tx, 'system', 'create')) throw backupProblems.create('in-progress');
       return;
     }
-    const { all, active } = await backupStore.countOf(tx, userId as string);
-    if (active >= MAX_ACTIVE) throw backupProblems.create('in-progress');
+    const all = await assertFewActive(tx, userId as string);
     if (all >= MAX_KEPT) throw backupProblems.create('too-many');
+  };
+
+  /** @returns how many the user has. */
+  const assertFewActive = async (tx: Queries, userId: string): Promise<number> => {
+    const { all, active } = await backupStore.countOf(tx, userId);
+    if (active >= MAX_ACTIVE) throw backupProblems.create('in-progress');
+    return all;
   };
 
   return {
@@ -111,8 +121,14 @@ export function createBackupService({ database, clock, work, findFile, wake }: B
       return { items, next: found.length > limit ? (items.at(-1)?.fileId ?? null) : null };
     },
 
-    verify: (caller: Caller, id: string, level: 'quick' | 'full' | 'test-restore') =>
-      begin(caller, id, 'verify', { level }),
+    async verify(caller: Caller, id: string, level: 'quick' | 'full' | 'test-restore') {
+      const { scope } = await getUsable(database.read, caller, id);
+      if (scope === 'user' && level === 'test-restore') {
+        const detail = 'Only a backup of the system can be restored for a test';
+        throw requestProblems.create('invalid', { faults: [{ pointer: '/level', detail }] });
+      }
+      return begin(caller, id, 'verify', { level });
+    },
 
     /** @param files ids; all when not said. A system backup is always restored whole. */
     restore: (caller: Caller, id: string, files: readonly string[] | undefined) =>
@@ -137,7 +153,8 @@ export function createBackupService({ database, clock, work, findFile, wake }: B
       const backup = await getUsable(database.read, caller, id);
       if (!backup.isKept) throw backupProblems.create('not-kept');
       const day = new Date(backup.createdAt).toISOString().slice(0, 10);
-      return { name: `${backup.scope}-backup-${day}.tar`, body: work.archive({ id, scope: backup.scope }) };
+      const body = await openDownload(caller.id, () => work.archive({ id, scope: backup.scope }));
+      return { name: `${backup.scope}-backup-${day}.tar`, body };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, inArray, lt, notInArray, or, type SQL } from 'drizzle-orm';
+import { and, asc, count, desc, eq, inArray, lt, notInArray, or, type SQL, sql } from 'drizzle-orm';
 import { users } from '../../db/schema/auth.ts';
 import { backupFiles, backups, doomedBackups } from '../../db/schema/backups.ts';
 import type { Queries } from '../../ports/database.ts';
@@ -42,9 +42,26 @@ export const backupStore = {
     return { all: await countWhere(isOwn), active: await countWhere(and(isOwn, isActive)) };
   },
 
-  /** The first that waits for work, or whose work was begun by a process that is gone. */
+  /**
+   * What waits for work, or was begun by a process that is gone, and is to be done next: what is the system's, then what was asked for
+   * first.
+   */
   async next(queries: Queries): Promise<BackupRecord | null> {
-    return (await queries.select().from(backups).where(isActive).orderBy(asc(backups.id)).limit(1).get()) ?? null;
+    const askedAt = sql`coalesce(json_extract(${backups.order}, '$.askedAt'), ${backups.createdAt})`;
+    const found = await queries
+      .select()
+      .from(backups)
+      .where(isActive)
+      .orderBy(asc(backups.scope), asc(askedAt))
+      .limit(1);
+    return found[0] ?? null;
+  },
+
+  /** The newest attempt at a backup of the system that did not come to anything, if none came after it. */
+  async lastFailed(queries: Queries): Promise<BackupRecord | null> {
+    const isSystem = eq(backups.scope, 'system');
+    const [last] = await queries.select().from(backups).where(isSystem).orderBy(desc(backups.id)).limit(1);
+    return last && last.status === 'failed' && !last.isKept ? last : null;
   },
 
   async findActive(queries: Queries, scope: 'user' | 'system', operation: BackupRecord['operation']) {

@@ -18,10 +18,13 @@ export interface UpkeepOptions {
   readonly schedule: Schedule | null;
   /** Whether this process can read what backups hold, and so restore one for a test. */
   readonly canTestRestore: boolean;
+  /** Told when no backup is left of those there should be: a disk that is not mounted, an address that was changed. */
+  readonly onVanished: () => void;
 }
 
 /** How often the list is compared with the repository, which others may have changed. */
 const RECONCILE_MS = 15 * 60_000;
+const AHEAD_MS = 60 * 60_000;
 
 /** Runs of a schedule that were noted down, whichever machine did. */
 interface Chore {
@@ -37,7 +40,16 @@ interface Chore {
  * What keeps backups coming and in order without anybody asking: the schedule, verifications, retention, and the list of backups being
  * what the repository has.
  */
-export function createUpkeep({ database, leases, clock, log, work, schedule, canTestRestore }: UpkeepOptions) {
+export function createUpkeep({
+  database,
+  leases,
+  clock,
+  log,
+  work,
+  schedule,
+  canTestRestore,
+  onVanished,
+}: UpkeepOptions) {
   let reconciledAt = Number.NEGATIVE_INFINITY;
   let wantsPrune = false;
   /** When each chore was last done, as far as this process knows. */
@@ -77,9 +89,13 @@ export function createUpkeep({ database, leases, clock, log, work, schedule, can
       ]
     : [];
 
+  /** Noted down by a clock that was wrong. */
+  const isAhead = (at: number): boolean => at > clock.now() + AHEAD_MS;
+
   const dueAt = ({ job, schedule }: Chore): number | null => {
     const due = schedule.previous(clock.now());
-    return due !== null && (doneAt.get(job) ?? Number.NEGATIVE_INFINITY) < due ? due : null;
+    const done = doneAt.get(job) ?? Number.NEGATIVE_INFINITY;
+    return due !== null && (done < due || isAhead(done)) ? due : null;
   };
 
   /** Whoever gets the lease notes the work down, once for each time that it was due. Runs that nobody was there for are one. */
@@ -90,7 +106,7 @@ export function createUpkeep({ database, leases, clock, log, work, schedule, can
     if (!lease) return;
     const { lastFinishedAt } = lease;
     // A new installation waits for its first time; there was nothing to do before.
-    const isDue = lastFinishedAt !== null && lastFinishedAt < due;
+    const isDue = lastFinishedAt !== null && (lastFinishedAt < due || isAhead(lastFinishedAt));
     let isDone = lastFinishedAt === null;
     try {
       if (isDue) isDone = await database.write((tx) => chore.begin(tx));
@@ -112,8 +128,12 @@ export function createUpkeep({ database, leases, clock, log, work, schedule, can
   /** The repository is right: what it has is listed, what it has no more is not. */
   const reconcile = async (): Promise<void> => {
     const before = await backupStore.keptIds(database.read);
-    const kept = await work.kept();
-    const isThere = new Set(kept.map(({ id }) => id));
+    const { backups: kept, broken } = await work.kept();
+    if (kept.length === 0 && before.length > 0) {
+      onVanished();
+      throw new Error('there is no backup where backups are kept, though there should be some');
+    }
+    const isThere = new Set([...kept.map(({ id }) => id), ...broken]);
     await database.write(async (tx) => {
       const doomed = new Set(await backupStore.doomed(tx));
       await backupStore.adopt(

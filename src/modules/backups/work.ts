@@ -62,8 +62,8 @@ export interface BackupWork {
   prune(options: WorkOptions): Promise<readonly string[]>;
   /** Forgets backups, whatever the rules say. Their room is freed by a later {@link prune}. Unknown ids are no error. */
   forget(ids: readonly string[]): Promise<void>;
-  /** Every backup in the repository. */
-  kept(): Promise<readonly KeptBackup[]>;
+  /** Every backup in the repository, and the ids of those whose manifests cannot be read. */
+  kept(): Promise<{ readonly backups: readonly KeptBackup[]; readonly broken: readonly string[] }>;
   /**
    * A tar archive. Of a user's backup: its files and an index, readable; `files` takes only those ids. Of the system: the objects of the
    * repository as they lie there, so that the unpacked archive is a repository with this one backup.
@@ -72,5 +72,6 @@ export interface BackupWork {
     readonly id: string;
     readonly scope: 'user' | 'system';
     readonly files?: readonly string[] | undefined;
+    readonly signal?: AbortSignal | undefined;
   }): ReadableStream<Uint8Array>;
 }

@@ -12,6 +12,7 @@ export interface SystemMessageOptions {
 
 /** For admins. */
 const SYSTEM_BACKUPS = 'system.backups';
+const SYSTEM_ALERTS = 'system.alerts';
 
 /** What the house tells its users by itself. @returns the function that ends it. */
 export function tellSystemMessages({ events, publisher, signal, onFault }: SystemMessageOptions): () => void {
@@ -30,6 +31,7 @@ export function tellSystemMessages({ events, publisher, signal, onFault }: Syste
     events.on('files/deleted', ({ fileId, ownerId }) => tell(ownerId, 'files/deleted', { id: fileId })),
     events.on('backups/progress', tellOfBackup('backups/progress')),
     events.on('backups/finished', tellOfBackup('backups/finished')),
+    events.on('alerts/raised', (alert) => publish(SYSTEM_ALERTS, 'alerts/raised', alert)),
     events.on('auth/sessions-revoked', ({ userId, sessionId }) =>
       signal({ kind: 'revoke', userId, sessionId }).catch(onFault),
     ),

@@ -3,8 +3,9 @@ import { eq } from 'drizzle-orm';
 import { users } from '../../../src/db/schema/auth.ts';
 import { backups as table } from '../../../src/db/schema/backups.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
+import { backupProblems } from '../../../src/modules/backups/index.ts';
 import { eventually } from '../../support/eventually.ts';
-import { ARCHIVE_FILE, type BackupAnswer, type OpenOptions, openBackups, type Person } from './house.ts';
+import { ARCHIVE_FILE, type BackupAnswer, type OpenOptions, openBackups, type Person, sha256 } from './house.ts';
 
 type House = Awaited<ReturnType<typeof openBackups>>;
 let house: House;
@@ -162,6 +163,18 @@ describe('what can be done with one', () => {
     expect((await house.request('alice', 'POST', `/${id}/restore`, { files: [] })).status).toBe(422);
   });
 
+  test('a user’s is restored past large files that are there as they were', async () => {
+    await open();
+    const ids = [uuidv7(), uuidv7(), uuidv7()];
+    const contents = ['a'.repeat(300_000), 'gone', 'b'.repeat(3_000_000)];
+    house.repository.live.set(house.ids.alice, new Map(ids.map((id, index) => [id, contents[index] as string])));
+    for (const content of [contents[0], contents[2]]) house.repository.present.add(sha256(content as string));
+    const { id } = await made('alice', 'user');
+    await house.json('alice', 'POST', `/${id}/restore`);
+    expect(await ended('alice', id)).toMatchObject({ operation: 'restore', status: 'done' });
+    expect(house.putBack).toMatchObject([{ content: 'gone' }]);
+  });
+
   test('one of the system is made ready for the next start', async () => {
     await open();
     const { id } = await made('root', 'system');
@@ -183,6 +196,36 @@ describe('what can be done with one', () => {
       failure: { code: 'backups/damaged', detail: 'blobs/ab is not what it was' },
       verification: { isGood: false, kind: 'full' },
     });
+  });
+
+  test('a user’s is not restored for a test, and its damage names nobody else’s', async () => {
+    await open();
+    const { id } = await made('alice', 'user');
+    expect((await house.request('alice', 'POST', `/${id}/verify`, { level: 'test-restore' })).status).toBe(422);
+    house.repository.find({ isGood: false, findings: ['it hurts the backups of bob'] });
+    await house.json('alice', 'POST', `/${id}/verify`);
+    const found = await ended('alice', id);
+    expect(found).toMatchObject({ status: 'failed', failure: { code: 'backups/damaged' } });
+    expect(JSON.stringify(found)).not.toContain('bob');
+    house.repository.breakWith(backupProblems.create('busy', { detail: 'machine-7 (process 5) works on it' }));
+    await house.json('alice', 'POST', `/${id}/verify`);
+    const busy = await ended('alice', id);
+    expect(busy).toMatchObject({ status: 'failed', failure: { code: 'backups/busy' } });
+    expect(JSON.stringify(busy)).not.toContain('machine-7');
+  });
+
+  test('what is the system’s goes before what users asked for', async () => {
+    await open();
+    const gate = Promise.withResolvers<void>();
+    house.repository.holdUp(gate.promise);
+    await make('bob', 'user');
+    await eventually(() => house.repository.calls.includes('create user'));
+    const last = await make('alice', 'user');
+    await make('root', 'system');
+    gate.resolve();
+    await ended('alice', last.id);
+    const created = house.repository.calls.filter((call) => call.startsWith('create'));
+    expect(created).toEqual(['create user', 'create system', 'create user']);
   });
 
   test('a user’s is downloaded as a tar', async () => {

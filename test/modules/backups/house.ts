@@ -51,6 +51,8 @@ export function memoryWork(now: () => number) {
   let found: Partial<BackupVerification> = {};
   /** What each user's backup takes: contents by id. */
   const live = new Map<string, ReadonlyMap<string, string>>();
+  /** Contents, by hash, that are where they belong, so that nobody reads them from a backup. */
+  const present = new Set<string>();
 
   const begin = async (name: string, { onProgress, signal }: WorkOptions) => {
     calls.push(name);
@@ -106,7 +108,7 @@ export function memoryWork(now: () => number) {
       calls.push('forget');
       for (const id of ids) kept.delete(id);
     },
-    kept: async () => [...kept.values()],
+    kept: async () => ({ backups: [...kept.values()], broken: [] }),
     archive({ id, scope, files }) {
       if (scope === 'system') return packed(async function* () {});
       const chosen = [...(contents.get(id) ?? [])].filter(([fileId]) => !files || files.includes(fileId));
@@ -128,6 +130,7 @@ export function memoryWork(now: () => number) {
     kept,
     calls,
     live,
+    present,
     holdUp: (until: Promise<void>) => {
       hold = until;
     },
@@ -185,6 +188,7 @@ export async function openBackups(options: OpenOptions = {}) {
     canTestRestore: true,
     findFile: async (caller, id) => (caller.id === ids.alice && id === ARCHIVE_FILE ? { objectKey: 'files/x' } : null),
     putBack: async (ownerId, file, body) => {
+      if (repository.present.has(file.sha256)) return;
       const chunks: Uint8Array[] = [];
       for await (const chunk of body()) chunks.push(chunk);
       putBack.push({ ownerId, file, content: Buffer.concat(chunks).toString() });
@@ -252,7 +256,7 @@ export async function openBackups(options: OpenOptions = {}) {
 /** A file that alice may read. */
 export const ARCHIVE_FILE = '01900000-0000-7000-8000-000000000001';
 
-function sha256(text: string): string {
+export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 

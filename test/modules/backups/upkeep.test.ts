@@ -19,6 +19,7 @@ let now: number;
 let pruned: number;
 let kept: KeptBackup[];
 let isDown: boolean;
+let vanished: number;
 beforeEach(async () => {
   database = await openEmbeddedDatabase({ name: 'main', path: ':memory:' });
   await migrate(database, loadMigrations());
@@ -26,6 +27,7 @@ beforeEach(async () => {
   pruned = 0;
   kept = [];
   isDown = false;
+  vanished = 0;
 });
 afterEach(() => database.close());
 
@@ -40,7 +42,7 @@ const machine = (schedule: string | null = '0 3 * * *', canTestRestore = true) =
       forget: async () => undefined,
       kept: async () => {
         if (isDown) throw new Error('the repository cannot be reached');
-        return kept;
+        return { backups: kept, broken: [] };
       },
       prune: async () => {
         pruned++;
@@ -49,6 +51,7 @@ const machine = (schedule: string | null = '0 3 * * *', canTestRestore = true) =
     },
     schedule: schedule === null ? null : cronSchedule(schedule),
     canTestRestore,
+    onVanished: () => void vanished++,
   });
 const run = async (upkeep: ReturnType<typeof machine>): Promise<void> => {
   if (await upkeep.isDue()) await upkeep.run(new AbortController().signal);
@@ -102,6 +105,17 @@ describe('the schedule', () => {
     expect((await rows()).length).toBe(1);
   });
 
+  test('goes on after a clock that had jumped a year ahead', async () => {
+    const upkeep = machine();
+    await run(upkeep);
+    now += 365 * 24 * HOUR;
+    await run(upkeep);
+    await finishAll();
+    now -= 364 * 24 * HOUR;
+    await run(machine());
+    expect((await rows()).length).toBe(2);
+  });
+
   test('that is off asks for nothing', async () => {
     const upkeep = machine(null);
     await run(upkeep);
@@ -140,28 +154,35 @@ describe('proof', () => {
 });
 
 describe('the list', () => {
+  const keptOne = () =>
+    ({ id: uuidv7(), scope: 'system', userId: null, note: '', createdAt: now, bytes: 1, fileCount: 0 }) as const;
+
   test('does not lose a backup because the repository could not be asked', async () => {
-    const mine = {
-      id: uuidv7(),
-      scope: 'system',
-      userId: null,
-      note: '',
-      createdAt: now,
-      bytes: 1,
-      fileCount: 0,
-    } as const;
-    kept = [mine];
+    const [first, second] = [keptOne(), keptOne()];
+    kept = [first, second];
     const upkeep = machine(null);
     await run(upkeep);
-    expect((await rows()).map(({ id }) => id)).toEqual([mine.id]);
+    expect((await rows()).map(({ id }) => id).sort()).toEqual([first.id, second.id].sort());
     isDown = true;
     now += HOUR;
     await run(upkeep);
-    expect((await rows()).length).toBe(1);
+    expect((await rows()).length).toBe(2);
     isDown = false;
-    kept = [];
+    kept = [second];
     await run(upkeep);
-    expect(await rows()).toEqual([]);
+    expect((await rows()).map(({ id }) => id)).toEqual([second.id]);
+    expect(vanished).toBe(0);
+  });
+
+  test('stays when the repository is empty all at once, and somebody is told', async () => {
+    kept = [keptOne()];
+    const upkeep = machine(null);
+    await run(upkeep);
+    kept = [];
+    now += HOUR;
+    await run(upkeep);
+    expect((await rows()).length).toBe(1);
+    expect(vanished).toBe(1);
   });
 
   test('retention runs after a backup was made, and only then', async () => {
