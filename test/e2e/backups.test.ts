@@ -111,8 +111,9 @@ test('the system is put back by the next start, proven by a test restore, and ou
     status: 'done',
     testRestore: { isGood: true },
   });
-  const { text: metrics } = await call('GET', '/metrics', { token: admin });
-  expect(metrics).toContain('bunkhouse_backup_test_restore_good 1');
+  const isCounted = async () =>
+    (await call('GET', '/metrics', { token: admin })).text.includes('bunkhouse_backup_test_restore_good 1');
+  await eventually(isCounted);
 
   await call('DELETE', `/api/files/${file.id}`, { token });
   const late = await register(call, 'late@example.org');

@@ -118,6 +118,9 @@ export const backupStore = {
           isKept: true,
         })
         .onConflictDoUpdate({ target: backups.id, set: { isKept: true } });
+      // Its row may be from a moment at which it was still being made.
+      const isUnfinished = and(eq(backups.id, id), eq(backups.operation, 'create'), eq(backups.status, 'failed'));
+      await tx.update(backups).set({ status: 'done', progress: 1, failure: null }).where(isUnfinished);
     }
   },
 
