@@ -40,6 +40,8 @@ interface Variant {
   /** Where it lies on disk; `null` when it exists in memory alone. */
   readonly source: OpenedFile | null;
   uses: number;
+  /** It is on its way into memory. */
+  isBeingRead: boolean;
 }
 
 /** Below it the frame of the answer outweighs what is saved. */
@@ -59,6 +61,7 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
   const plain = toVariant({ ...plainFile, headers: { ...plainFile.headers, ...vary } }, file, openPlace());
   /** `null` where it turned out not to be worth it. */
   const encoded = new Map<Coding, Variant | null>();
+  let isForgotten = false;
   const making = new Map<Coding, Promise<Variant | null>>();
   /** What the last one accepted; the next one mostly accepts the same. */
   let last: { readonly field: string | null; readonly codings: readonly Coding[] } = { field: null, codings: NONE };
@@ -77,6 +80,7 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
       return ready?.place.content ? send(ready, request) : sendFirst(codings, request);
     },
     forget() {
+      isForgotten = true;
       for (const variant of [plain, ...encoded.values()]) variant?.place.release();
     },
   };
@@ -113,7 +117,7 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
     // Changed while it was read: whoever asks next finds the new one.
     if (content.size !== file.size) return null;
     const compressed = await compress(new Uint8Array(await content.arrayBuffer()), coding);
-    if (compressed === 'busy') return null;
+    if (compressed === 'busy' || isForgotten) return null;
     const tag = plainFile.etag.replace(/"$/, `-${coding}"`);
     const variant = compressed && encodedAs(coding, tag, compressed.byteLength, null);
     const isHeld = compressed && variant?.place.hold(new Blob([compressed]));
@@ -127,18 +131,32 @@ export function createStaticAsset({ name, file, siblings }: AssetSource, options
   }
 
   function send(variant: Variant, request: Request): Response | Promise<Response> {
-    const { kept, source, place } = variant;
+    const { kept, place } = variant;
     if (!isPlainGet(request)) return fileResponse(request, withContent(variant));
     const { content } = place;
     if (content) return answerAgain(request, content, kept);
-    if (source && ++variant.uses > 1 && variant.size <= MAX_HOT_BYTES) {
-      return readWhole(source).then((whole) => {
-        if (whole.size !== variant.size) return fileResponse(request, withContent(variant));
-        place.hold(whole);
-        return answerAgain(request, whole, kept);
+    const reading = readHot(variant);
+    if (!reading) return fileResponse(request, withContent(variant));
+    return reading.then((whole) =>
+      whole ? answerAgain(request, whole, kept) : fileResponse(request, withContent(variant)),
+    );
+  }
+
+  /** Reads what is used again into memory, for the first who asks: the others are sent the file meanwhile. */
+  function readHot(variant: Variant): Promise<Blob | null> | null {
+    const { source, size, place } = variant;
+    if (!source || ++variant.uses === 1 || variant.isBeingRead || isForgotten) return null;
+    if (size > MAX_HOT_BYTES || !place.fits(size)) return null;
+    variant.isBeingRead = true;
+    return readWhole(source)
+      .then((whole) => {
+        if (whole.size !== size) return null;
+        if (!isForgotten) place.hold(whole);
+        return whole;
+      })
+      .finally(() => {
+        variant.isBeingRead = false;
       });
-    }
-    return fileResponse(request, withContent(variant));
   }
 }
 
@@ -164,7 +182,15 @@ function toVariant(representation: Representation, source: OpenedFile | null, pl
     'content-type': representation.type,
   });
   setSecurityHeaders(headers);
-  return { representation, size: representation.size, kept: { headers, policy: null }, place, source, uses: 0 };
+  return {
+    representation,
+    size: representation.size,
+    kept: { headers, policy: null },
+    place,
+    source,
+    uses: 0,
+    isBeingRead: false,
+  };
 }
 
 /** Whether everything is asked for, without conditions that have to be judged. */

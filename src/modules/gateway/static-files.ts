@@ -11,7 +11,7 @@ import { isBelow, type OpenedFile, type OpenFile, realPathOf } from '../../web/s
 import { createStaticAsset, type StaticAsset } from './static-asset.ts';
 import { createCompress } from './static-compression.ts';
 import type { Coding } from './static-encodings.ts';
-import { createStaticMemory } from './static-memory.ts';
+import { createStaticMemory, staticTier } from './static-memory.ts';
 import { decodeStaticPath } from './static-path.ts';
 
 export interface StaticFilesOptions {
@@ -19,7 +19,7 @@ export interface StaticFilesOptions {
   readonly root: string;
   readonly openFile: OpenFile;
   readonly clock: Clock;
-  /** Where hot files and compressed ones are held. */
+  /** Where hot files and compressed ones are held, unless it is too small for that. */
   readonly memory: MemoryTier;
 }
 
@@ -70,7 +70,7 @@ const SIBLING_LAG_MS = 2_000;
  * turn of the event loop answers.
  */
 export function createStaticFiles({ root, openFile, clock, memory }: StaticFilesOptions) {
-  const openPlace = createStaticMemory(memory);
+  const openPlace = createStaticMemory(staticTier(memory));
   const compress = createCompress();
   const turnOf = createTurns();
   const known = new LruMap<string, Known>(MAX_KNOWN);
@@ -122,6 +122,8 @@ export function createStaticFiles({ root, openFile, clock, memory }: StaticFiles
       return null;
     }
     const age = clock.now() - entry.checkedAt;
+    // The wall clock may be set back.
+    if (age < 0) return null;
     if (age > RECHECK_MS) {
       if (age > 2 * RECHECK_MS) return null;
       // Behind the answer: what is hot need not wait for it.

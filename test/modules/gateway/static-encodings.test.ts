@@ -222,6 +222,102 @@ describe('a file that stays the same', () => {
     await rm(`${path}.gz`);
     expect(await asked()).toBe(tag);
     expect(beside).not.toBe(tag);
+
+    await writeFile(`${path}.gz`, gzipSync('b'.repeat(5000)));
+    // The wall clock was set back.
+    clock.turn(-3_600_000);
+    expect(await asked()).not.toBe(tag);
+  });
+});
+
+describe('a hot file', () => {
+  /** Files whose bytes are counted when they are read, and come when `admit` lets them. */
+  async function watched(memory: MemoryTier, admit: Promise<void> = Promise.resolve()) {
+    const folder = await temporaryFolder();
+    const reads: string[] = [];
+    const files = createStaticFiles({
+      root: folder.path,
+      clock: systemClock,
+      memory,
+      async openFile(path) {
+        const file = await openStaticFile(path);
+        if (!file) return null;
+        const open = () =>
+          new ReadableStream(
+            {
+              async pull(controller) {
+                reads.push(basename(path));
+                await admit;
+                controller.enqueue(new Uint8Array(await file.open().arrayBuffer()));
+                controller.close();
+              },
+            },
+            { highWaterMark: 0 },
+          );
+        return { ...file, open };
+      },
+    });
+    const ask = async (name: string, acceptEncoding = '') => {
+      await nextTurn();
+      const headers = { 'accept-encoding': acceptEncoding };
+      const response = await files.handle(requestFor(`/${name}`, { headers }));
+      if (!response) throw new Error('no answer');
+      return response;
+    };
+    return { folder, reads, ask };
+  }
+
+  test.each([0, 10_000, 64 * 2 ** 20])(
+    'is compressed and read once, however little memory there is for the rest: %d bytes',
+    async (bytes) => {
+      const { folder, reads, ask } = await watched(new MemoryTier(bytes));
+      await using _ = folder;
+      await writeFile(join(folder.path, 'text.css'), 'a'.repeat(50_000));
+      await writeFile(join(folder.path, 'large.png'), new Uint8Array(2 * 2 ** 20));
+      for (let round = 0; round < 3; round++) {
+        const response = await ask('text.css', 'gzip');
+        expect(response.headers.get('content-encoding')).toBe('gzip');
+        expect(gunzipSync(await response.arrayBuffer()).length).toBe(50_000);
+      }
+      expect(reads).toEqual(['text.css']);
+      for (let round = 0; round < 5; round++) await (await ask('large.png')).arrayBuffer();
+      // The first is sent as it lies, the second reads it into memory.
+      expect(reads).toEqual(['text.css', 'large.png', 'large.png']);
+    },
+  );
+
+  test('is read into memory by one of many who ask at once', async () => {
+    const admitted = Promise.withResolvers<void>();
+    const { folder, reads, ask } = await watched(new MemoryTier(64 * 2 ** 20), admitted.promise);
+    await using _ = folder;
+    await writeFile(join(folder.path, 'large.png'), new Uint8Array(2 * 2 ** 20));
+    const asked = Array.from({ length: 300 }, () => ask('large.png'));
+    // All but the one that reads have theirs, of whose bytes nothing was read yet.
+    let answered = 0;
+    for (const one of asked) one.then(() => answered++);
+    await eventually(async () => answered === 299);
+    expect(reads).toEqual(['large.png']);
+    admitted.resolve();
+    const sizes = (await Promise.all(asked)).map(async (response) => (await response.arrayBuffer()).byteLength);
+    expect(new Set(await Promise.all(sizes))).toEqual(new Set([2 * 2 ** 20]));
+  });
+
+  test('that was replaced while it was read takes no memory', async () => {
+    const memory = new MemoryTier(64 * 2 ** 20);
+    const admitted = Promise.withResolvers<void>();
+    const { folder, reads, ask } = await watched(memory, admitted.promise);
+    await using _ = folder;
+    const path = join(folder.path, 'large.png');
+    await writeFile(path, 'before');
+    await ask('large.png');
+    const reading = ask('large.png');
+    await eventually(async () => reads.length === 1);
+    await writeFile(`${path}.next`, 'behind');
+    await rename(`${path}.next`, path);
+    await ask('large.png');
+    admitted.resolve();
+    await reading;
+    expect(memory.entries).toBe(0);
   });
 });
 
