@@ -16,8 +16,8 @@ const LEFTOVER_MS = 24 * 3_600_000;
 export type S3RepositoryStoreOptions = S3BucketOptions & DownloadTimes;
 
 /**
- * A repository in a bucket of any S3-compatible store, below a prefix. A put whose last request got no answer is taken for failed:
- * its object is removed if it can be, else it stays, whole.
+ * A repository in a bucket of any S3-compatible store, below a prefix. A put whose last request got no answer is taken for failed,
+ * and its object stays when it was taken after all: it may be what was there before, which others need.
  */
 export function s3RepositoryStore(options: S3RepositoryStoreOptions): RepositoryStore {
   const bucket = openBucket(options);
@@ -43,9 +43,7 @@ export function s3RepositoryStore(options: S3RepositoryStoreOptions): Repository
       assertKey(key);
       const maxBytes = Number.POSITIVE_INFINITY;
       const sent = await s3Put(key, body, { maxBytes, signal, ready }, { sender, parts });
-      if (!('error' in sent)) return;
-      if (sent.isOpen) await parts.remove(key).catch(() => undefined);
-      throw sent.error;
+      if ('error' in sent) throw sent.error;
     },
     async get(key, range) {
       assertKey(key);

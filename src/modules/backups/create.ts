@@ -322,7 +322,8 @@ async function storeSealed(
 ): Promise<ObjectEntry> {
   const hash = createHash('sha256');
   for await (const chunk of document()) hash.update(chunk);
-  return repository.writeObject({ kind: 'sealed', sha256: hash.digest('hex') }, document(), { signal });
+  const name = { kind: 'sealed', sha256: hash.digest('hex') } as const;
+  return (await repository.findObject(name)) ?? (await repository.writeObject(name, document(), { signal }));
 }
 
 /** One of the whole system has the contents of all users. One whose list is damaged is of no use. */

@@ -78,13 +78,14 @@ export interface Repository {
   forget(manifest: Pick<Manifest, 'id' | 'createdAt'>): Promise<void>;
 
   /**
-   * Stores an object, reads it back and compares. Compression and encryption happen on the way, in bounded memory.
+   * Stores an object, reads it back and compares. Compression and encryption happen on the way, in bounded memory. Other snapshots
+   * may need what lies under its name, in bytes of another version's making: ask {@link findObject} first, and use what it finds.
    * @throws backups/wrong-content when the content does not have the hash of its name: nothing is kept then;
    * backups/damaged-write when the store gives back other bytes.
    */
   writeObject(name: ObjectName, plain: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<ObjectEntry>;
   /**
-   * An object that an interrupted run left, as an entry that may be referred to: it is read and compared with the hash of its
+   * An object that an earlier run left, as an entry that may be referred to: it is read and compared with the hash of its
    * name. `null` when there is none, it is damaged, or cannot be decrypted here.
    */
   findObject(name: ObjectName): Promise<ObjectEntry | null>;
@@ -152,10 +153,33 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     const entry: ObjectEntry = { key, ...encoded() };
     await verifyStored(entry).catch(async (cause: unknown) => {
       if (!backupProblems.is(cause, 'damaged')) throw cause;
-      await store.delete(key).catch(() => undefined);
+      // A key of its own is nobody else's; to any other an older snapshot may refer, and the next run finds the damage and mends it.
+      if (isEncryptedKey(key)) await store.delete(key).catch(() => undefined);
       throw backupProblems.create('damaged-write', { cause });
     });
     return entry;
+  };
+
+  const measureStored = async (key: string, identities: readonly string[]): Promise<Encoded | null> => {
+    try {
+      const stored = await store.get(key);
+      return stored && (await measure(key, stored, identities));
+    } catch (error) {
+      if (isUnreadable(error)) return null;
+      throw error;
+    }
+  };
+  const findObject = async (name: ObjectName): Promise<ObjectEntry | null> => {
+    const recipient = name.kind === 'list' ? null : keys.recipient;
+    // What is encrypted to another key would not fit a new snapshot.
+    const identities = recipient === null ? [] : keys.identities(recipient);
+    if (recipient !== null && identities.length === 0) return null;
+    for await (const { key } of store.list(toStem(name))) {
+      if (fromKey(key)?.kind !== name.kind || isEncryptedKey(key) !== (recipient !== null)) continue;
+      const encoded = await measureStored(key, identities);
+      if (encoded?.sha256 === name.sha256) return { key, ...encoded };
+    }
+    return null;
   };
 
   const describe = async (): Promise<void> => {
@@ -234,10 +258,13 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       readManifestText(text);
       await store.flush?.();
       await held.assertHeld();
-      await writeText(store, key, text);
-      if ((await readText(store, key)) === text) return;
-      await store.delete(key).catch(() => undefined);
-      throw backupProblems.create('damaged-write');
+      try {
+        await writeText(store, key, text);
+        if ((await readText(store, key)) !== text) throw backupProblems.create('damaged-write');
+      } catch (error) {
+        await store.delete(key).catch(() => undefined);
+        throw error;
+      }
     },
     async forget(manifest) {
       await store.delete(toManifestKey(manifest));
@@ -256,19 +283,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       // There are many contents, and nothing refers to them before the manifest is written.
       return put(key, asNamed(), encoded, { signal, isDeferred: name.kind === 'blob' });
     },
-    async findObject(name) {
-      const { recipient } = keys;
-      // What is encrypted to another key would not fit a new snapshot.
-      const identities = recipient === null ? [] : keys.identities(recipient);
-      if (recipient !== null && identities.length === 0) return null;
-      for await (const { key } of store.list(toStem(name))) {
-        if (fromKey(key)?.kind !== name.kind || isEncryptedKey(key) !== (recipient !== null)) continue;
-        const stored = await store.get(key);
-        const encoded = stored && (await measure(key, stored, identities));
-        if (encoded?.sha256 === name.sha256) return { key, ...encoded };
-      }
-      return null;
-    },
+    findObject,
     async storedBlobs(shard) {
       const hashes = new Set<string>();
       for await (const { key } of store.list(`blobs/${shard}/`)) {
@@ -299,8 +314,9 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
         } finally {
           await spool.close();
         }
-        const key = toKey({ kind: 'list', sha256: encoded().sha256 }, null);
-        const list = await put(key, createReadStream(spoolPath), encoded, { signal });
+        const name = { kind: 'list', sha256: encoded().sha256 } as const;
+        const list =
+          (await findObject(name)) ?? (await put(toKey(name, null), createReadStream(spoolPath), encoded, { signal }));
         return { list, count, bytes };
       } finally {
         await unlink(spoolPath).catch(() => undefined);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { databaseImages } from '../../../src/db/database-images.ts';
 import type { JobProgress } from '../../../src/modules/backups/jobs.ts';
 import type { UserIndex } from '../../../src/modules/backups/user-index.ts';
@@ -52,6 +53,21 @@ describe('a backup of the system', () => {
     expect(second).toMatchObject({ fileCount: 31, storedBlobs: 1, storedBytes: 3 });
     expect((await filesBelow(join(system.root, 'repository/blobs'))).length).toBe(before.length + 1);
     expect(await provenFiles(system, second.id)).toHaveLength(31);
+  });
+
+  test('leaves what an older backup has as it lies there, whatever packed it', async () => {
+    await using system = await openSystem();
+    const first = await system.manifest((await system.create()).id);
+    const [sealed] = first.sealed;
+    const path = join(system.root, 'repository', sealed?.key as string);
+    const packed = zstdCompressSync(zstdDecompressSync(await readFile(path)), {
+      params: { [constants.ZSTD_c_checksumFlag]: 1 },
+    });
+    expect(packed.length).not.toBe(sealed?.storedBytes);
+    await writeFile(path, packed);
+    const second = await system.manifest((await system.create()).id);
+    expect((await readFile(path)).equals(packed)).toBe(true);
+    expect(second.sealed[0]).toMatchObject({ key: sealed?.key, storedBytes: packed.length });
   });
 
   test('names what was lost or wrong before, and has all the rest', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
 import { encode } from '../../../src/modules/backups/codec.ts';
 import { from } from '../../contracts/object-store.ts';
@@ -80,6 +81,30 @@ describe('snapshots', () => {
     subject.clock.turn(1_000);
     await writeSnapshot(subject);
     expect((await filesBelow(subject.root)).length).toBe(before.length + 1);
+  });
+
+  test.each(['plain', 'encrypted'])('use a list as it lies there, packed by another version (%s)', async (mode) => {
+    const identity = await generateIdentity();
+    const keys = mode === 'plain' ? {} : { recipient: await recipientOf(identity), identity };
+    const repository = await subject.reopen({ keys });
+    await repository.initialise();
+    const { list } = (await writeSnapshot({ ...subject, repository })).blobs;
+    const path = `${subject.root}/${list.key}`;
+    const packed = zstdCompressSync(zstdDecompressSync(await readFile(path)), {
+      params: { [constants.ZSTD_c_checksumFlag]: 1 },
+    });
+    expect(sha256Of(packed)).not.toBe(list.storedSha256);
+    await writeFile(path, packed);
+    subject.clock.turn(1_000);
+    const second = await writeSnapshot({ ...subject, repository });
+    expect((await readFile(path)).equals(packed)).toBe(true);
+    expect(second.blobs.list).toEqual({ ...list, storedBytes: packed.length, storedSha256: sha256Of(packed) });
+    // One that is damaged is of no use to anybody.
+    await writeFile(path, packed.subarray(0, -30));
+    subject.clock.turn(1_000);
+    const third = await writeSnapshot({ ...subject, repository });
+    expect(third.blobs.list).toEqual(list);
+    await repository.verifyStored(list);
   });
 
   test('of 100,000 files are listed as they were written', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { readBackupKeep } from '../../../src/config/backup-keep.ts';
 import { diskRepositoryStore } from '../../../src/drivers/disk-repository-store.ts';
 import { s3RepositoryStore } from '../../../src/drivers/s3-repository-store.ts';
+import { uuidv7 } from '../../../src/kernel/ids.ts';
 import type { Manifest } from '../../../src/modules/backups/manifest.ts';
 import { prune } from '../../../src/modules/backups/sweep.ts';
 import { verify } from '../../../src/modules/backups/verify.ts';
@@ -121,7 +122,32 @@ describe('a repository in a bucket', () => {
     };
     expect(await codeOf(take(['a']))).toBe('backups/damaged-write');
     expect(puts.length).toBe(1);
-    expect([...stub.store.objects.keys()].some((name) => name.includes('blobs/'))).toBe(false);
+    stub.store.put = put;
+    expect((await look(await take(['a']))).ok).toBe(true);
+  });
+
+  test('that answers nothing keeps what was under the key before, and shows no backup that failed', async () => {
+    const lost: [string, StubFault][] = [
+      ['PutObject', { kind: 'reset' }],
+      ['PutObject', { kind: 'done-then-reset' }],
+    ];
+    for (const [operation, fault] of lost) {
+      const manifest = await take(['a']);
+      const { list } = manifest.blobs;
+      const body = await Array.fromAsync((await subject.store.get(list.key)) ?? []);
+      stub.fail(operation, fault, 1_000);
+      expect(await codeOf(subject.store.put(list.key, from(body)))).toBe('storage/unavailable');
+      stub.clearFaults();
+      expect((await look(manifest)).ok).toBe(true);
+      const lease = await subject.repository.lease('shared', 'a test');
+      const failed = { ...manifest, id: uuidv7() };
+      stub.fail(operation, fault, 1_000);
+      expect(await codeOf(subject.repository.writeManifest(failed, lease))).toBe('storage/unavailable');
+      stub.clearFaults();
+      await lease.release();
+      expect(await subject.repository.find(failed.id)).toBeNull();
+      subject.clock.turn(1_000);
+    }
   });
 
   test('has nothing left of an object whose source failed', async () => {
