@@ -3,13 +3,13 @@ export type Block = Uint8Array<SharedArrayBuffer>;
 
 /** Who has a block that waits for more of its stream. */
 export interface BlockHolder {
-  /** Others need memory. Called now and then; whoever added nothing since the last call MUST send the block on its way. */
-  yieldIfIdle(): void;
+  /** Others need memory. Called now and then; a block that has been asked for before MUST be sent on its way, however little is in it. */
+  yieldSoon(): void;
 }
 
 /**
  * Equal blocks that all streams share: their number bounds the memory, however many streams there are. Who gets none waits its
- * turn; meanwhile streams that have fallen silent must give up what they hold, so that slow ones keep nobody waiting.
+ * turn; meanwhile streams that have not filled what they hold must soon give it up, so that slow ones keep nobody waiting.
  */
 export interface BlockMemory {
   readonly blockBytes: number;
@@ -20,7 +20,7 @@ export interface BlockMemory {
   sent(holder: BlockHolder): void;
 }
 
-/** How long a stream may be silent while others wait for its memory; at most twice that. */
+/** How long a stream may fill a block while others wait for memory; at most twice that. */
 const YIELD_MS = 25;
 /** Blocks that stay resident while nobody uses them; memory of more is given back. */
 const KEPT = 8;
@@ -42,7 +42,7 @@ export function blockMemory(blockBytes: number, count: number): BlockMemory {
     );
   };
   const ask = (): void => {
-    for (const holder of [...holders]) holder.yieldIfIdle();
+    for (const holder of [...holders]) holder.yieldSoon();
     isAsking = waiting.length > 0;
     if (isAsking) setTimeout(ask, YIELD_MS);
   };

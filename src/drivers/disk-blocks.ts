@@ -34,6 +34,8 @@ interface Shipped {
 export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: number, onBlock: OnBlock): BlockPipe {
   let block: Block | null = null;
   let filled = 0;
+  /** Others have needed it before. */
+  let isAskedFor = false;
   /** Where the block at hand begins in the file. */
   let position = start;
   /** Bytes that fill it: the next one begins where the disk can take it straight from memory. */
@@ -78,14 +80,14 @@ export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: nu
     room = memory.blockBytes - (position % DIRECT_UNIT);
     block = null;
     filled = 0;
+    isAskedFor = false;
     if (!isWriting) void writeOn();
   };
 
-  let filledBefore = 0;
   const holder: BlockHolder = {
-    yieldIfIdle() {
-      if (filled === filledBefore) ship();
-      filledBefore = filled;
+    yieldSoon() {
+      if (isAskedFor) ship();
+      else isAskedFor = true;
     },
   };
   const takeBlock = async (): Promise<Block> => {

@@ -128,3 +128,19 @@ test('streams that fall silent leave their memory to others, however many hold s
   await Promise.all(silent.map((pipe) => pipe.end()));
   expect(silent.map((_, index) => written.get(index))).toEqual(silent.map(() => 2000));
 });
+
+test('streams that add a little all the time leave their memory to others, too', async () => {
+  const memory = blockMemory(64 * KIB, 2);
+  const quick: FileWriter = { write: async () => undefined, sync: async () => undefined, close: async () => undefined };
+  const open = () => openBlockPipe(memory, quick, 0, async () => undefined);
+  const slow = [open(), open()];
+  for (const pipe of slow) await pipe.add(new Uint8Array(1));
+  const trickle = setInterval(() => {
+    for (const pipe of slow) void pipe.add(new Uint8Array(1));
+  }, 2);
+  const busy = open();
+  await busy.add(new Uint8Array(MIB));
+  clearInterval(trickle);
+  await busy.end();
+  await Promise.all(slow.map((pipe) => pipe.end()));
+});

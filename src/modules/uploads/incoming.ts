@@ -5,22 +5,34 @@ import type { OpenTurn, Turn } from './turns.ts';
 /** A connection that stays silent for so long is given up. */
 export const STALL_MS = 60_000;
 
+interface ReadOptions {
+  readonly stallMs?: number;
+  readonly turn?: Turn;
+  /** The request's own: who is gone is not kept waiting, and what came before is read. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * The chunks of a request body, each read when it is the body's turn. Ends with `uploads/stalled` when nothing arrives for `stallMs`,
  * and with `uploads/interrupted` when the client goes away. Ending the iteration early stops the body.
  */
 export function readBody(
   body: ReadableStream<Uint8Array> | null,
-  { stallMs = STALL_MS, turn }: { readonly stallMs?: number; readonly turn?: Turn } = {},
+  { stallMs = STALL_MS, turn, signal }: ReadOptions = {},
 ): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
       // Until somebody reads, the runtime takes less of a body in.
       let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
       let isOver = false;
+      const endTurn = (): void => {
+        signal?.removeEventListener('abort', endTurn);
+        turn?.end();
+      };
+      if (turn) signal?.addEventListener('abort', endTurn);
       const stop = async (): Promise<IteratorReturnResult<undefined>> => {
         isOver = true;
-        turn?.end();
+        endTurn();
         // Cancelling a body whose client is gone rejects; it is over either way.
         (reader ?? body)?.cancel().catch(() => undefined);
         return { done: true, value: undefined };
@@ -36,13 +48,13 @@ export function readBody(
         reader.read().then(
           (result) => {
             clearTimeout(timer);
-            if (result.done) turn?.end();
+            if (result.done) endTurn();
             else turn?.came(result.value.length);
             resolve(result.done ? { done: true, value: undefined } : result);
           },
           (error: unknown) => {
             clearTimeout(timer);
-            turn?.end();
+            endTurn();
             reject(uploadProblems.create('interrupted', { cause: error }));
           },
         );
@@ -50,7 +62,7 @@ export function readBody(
       };
       return {
         next() {
-          const others = turn?.ask();
+          const others = signal?.aborted ? undefined : turn?.ask();
           return others ? others.then(read) : read();
         },
         return: stop,
@@ -73,7 +85,7 @@ export function withIncomingBody<T>(
 ): Promise<T> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) <= SMALL_BYTES) return work(readWhole(request));
-  return withoutIdleCut(request, () => work(readBody(request.body, { turn: openTurn() })));
+  return withoutIdleCut(request, () => work(readBody(request.body, { turn: openTurn(), signal: request.signal })));
 }
 
 async function* readWhole(request: Request): AsyncGenerator<Uint8Array> {

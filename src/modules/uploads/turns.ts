@@ -13,24 +13,24 @@ export type OpenTurn = () => Turn;
 /** While others wait, a turn is over after so many bytes … */
 const TURN_BYTES = 8 * 2 ** 20;
 const WATCH_MS = 5;
-/** … or when the client has brought nothing for so many looks … */
-const SILENT_LOOKS = 4;
-/** … or when its bytes have been held up for so many, by a store that is slow. */
-const HELD_UP_LOOKS = 50;
+/** … after so many looks, whatever the client brings and the store takes … */
+const TURN_LOOKS = 10;
+/** … or after so few, when the client has brought less than this for each of them. */
+const SLOW_LOOKS = 4;
+const SLOW_BYTES = 64 * 1024;
 
 interface Stream {
   hasTurn: boolean;
   isAsking: boolean;
   /** In this turn. */
   bytes: number;
-  bytesAtLook: number;
-  idleLooks: number;
+  looks: number;
   wake: () => void;
 }
 
 /**
- * Lets so many streams be read from at once, in the order in which they ask. Streams that bring little keep their turn only while nobody
- * waits, so slow clients hold nobody up, however many they are.
+ * Lets so many streams be read from at once, in the order in which they ask. While somebody waits, every turn ends after a moment, that
+ * of a slow client sooner, so nobody is kept waiting for good, whatever others do.
  */
 export function createTurns(places: number): OpenTurn {
   const reading = new Set<Stream>();
@@ -39,7 +39,7 @@ export function createTurns(places: number): OpenTurn {
 
   const begin = (stream: Stream): void => {
     reading.add(stream);
-    Object.assign(stream, { hasTurn: true, bytes: 0, bytesAtLook: -1, idleLooks: 0 });
+    Object.assign(stream, { hasTurn: true, bytes: 0, looks: 0 });
   };
   const finish = (stream: Stream): void => {
     stream.hasTurn = false;
@@ -51,10 +51,9 @@ export function createTurns(places: number): OpenTurn {
     next.wake();
   };
   const look = (stream: Stream): void => {
-    const isIdle = stream.bytes === stream.bytesAtLook;
-    stream.bytesAtLook = stream.bytes;
-    stream.idleLooks = isIdle ? stream.idleLooks + 1 : 0;
-    if (stream.idleLooks >= (stream.isAsking ? SILENT_LOOKS : HELD_UP_LOOKS)) finish(stream);
+    stream.looks++;
+    const isSlow = stream.isAsking && stream.looks >= SLOW_LOOKS && stream.bytes < stream.looks * SLOW_BYTES;
+    if (isSlow || stream.looks >= TURN_LOOKS) finish(stream);
   };
   const watch = (): void => {
     for (const stream of [...reading]) if (waiting.size > 0) look(stream);
@@ -67,8 +66,7 @@ export function createTurns(places: number): OpenTurn {
       hasTurn: false,
       isAsking: false,
       bytes: 0,
-      bytesAtLook: -1,
-      idleLooks: 0,
+      looks: 0,
       wake: () => undefined,
     };
     return {

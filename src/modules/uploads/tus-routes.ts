@@ -58,7 +58,7 @@ export function tusRoutes({ service, maxBytes, basePath, stallMs, openTurn }: Tu
     }
     const declared = request.headers.get('content-length');
     return {
-      body: readBody(request.body, { stallMs, turn: openTurn() }),
+      body: readBody(request.body, { stallMs, turn: openTurn(), signal: request.signal }),
       declaredBytes: declared === null ? null : Number(declared),
       checksum: parseChecksum(request.headers.get('upload-checksum')),
     };
