@@ -320,6 +320,31 @@ test('verify reads everything, lists all damage and fails; the command to forget
   expect(JSON.parse(list.stdout)).toMatchObject({ items: [], broken: [{ key: `snapshots/${manifest}` }] });
 });
 
+test.each(['', 'a key of some length'])(
+  'with libSQL (key: %p) nothing is restored beside a running server',
+  async (key) => {
+    await using here = await openPlace();
+    const engine = { DATABASE_ENGINE: 'libsql', ...(key === '' ? {} : { DATABASE_ENCRYPTION_KEY: key }) };
+    const env = { ...here.env, ...engine };
+    await using server = await startServer({ env });
+    await register(createClient(server.url), 'ada@example.org');
+    const { dataDir } = server;
+    await server.stop();
+    await backup(dataDir, env, 'create');
+    const run = () =>
+      runCli(['backup', 'restore', 'latest', '--yes'], { cwd: dataDir, env: { DATA_DIR: dataDir, ...env } });
+    const running = await startServer({ dataDir, env });
+    const { code, stderr } = await run();
+    await running.stop();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^bunkhouse: [^\n]*stop the server first\n$/);
+    expect(existsSync(join(dataDir, 'restore.pending.json'))).toBe(false);
+    expect((await run()).code).toBe(0);
+    await using again = await startServer({ dataDir, env });
+    await signIn(createClient(again.url), 'ada@example.org');
+  },
+);
+
 test('where there is no backup, commands say so in one line', async () => {
   await using here = await openPlace();
   for (const args of [
