@@ -7,6 +7,9 @@ import { median } from '../harness/rounds.ts';
 
 const MAX_START_MS = 400;
 const MAX_IDLE_MB = 120;
+/** A server that is not ready after so long never will be. */
+const MAX_READY_MS = 30_000;
+const READY_LOOK_MS = 2;
 const SETTLE_MS = 1000;
 
 interface Sample {
@@ -70,9 +73,13 @@ export async function measureStart(bench: Bench): Promise<void> {
 async function startOnce(bench: Bench, dataDir: string): Promise<Sample> {
   const server = await bench.start({ ...bunkhouse(dataDir), isPinned: false });
   const livesAt = performance.now();
-  const answer = await fetch(`${server.origin}/health/ready`);
-  await answer.arrayBuffer();
-  if (!answer.ok) throw new Error(`/health/ready answered ${answer.status}`);
+  for (;;) {
+    const answer = await fetch(`${server.origin}/health/ready`);
+    await answer.arrayBuffer();
+    if (answer.ok) break;
+    if (performance.now() - livesAt > MAX_READY_MS) throw new Error(`/health/ready answers ${answer.status}`);
+    await Bun.sleep(READY_LOOK_MS);
+  }
   const readyMs = server.startMs + performance.now() - livesAt;
   await Bun.sleep(SETTLE_MS);
   const idleMb = megabytes(residentBytes(server.pid));

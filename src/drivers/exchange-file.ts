@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Block } from '../ports/child-pool.ts';
@@ -27,8 +26,8 @@ const MIN_BYTES = 32 * 1024;
 /** What is written or read before others have their turn: about a millisecond. */
 const STEP_BYTES = 4 * 1024 * 1024;
 
-/** Memory before disk. */
-const DIRECTORIES = ['/dev/shm', tmpdir()];
+/** Memory: the steps below wait for what they write and read, which on a disk would hold everybody up. */
+const DIRECTORIES = ['/dev/shm'];
 
 /** A new file in the first directory that can be written to; null when there is none. It is gone with the last who has it open. */
 export function createExchangeFile(directories: readonly string[] = DIRECTORIES): ExchangeFile | null {

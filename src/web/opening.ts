@@ -5,7 +5,7 @@ import { toProblemResponse } from './problems.ts';
 /** The time between listening and being ready: migrations run, rooms start. */
 export interface Opening {
   readonly isOver: boolean;
-  /** Keeps a request waiting. @returns why it is refused, null when the server is ready for it. Never rejects. */
+  /** Keeps a request waiting, but no probe. @returns why it is refused, null when the server is ready for it. Never rejects. */
   wait(request: Request): Promise<Response | null>;
   /** Lets in who waits. */
   end(): void;
@@ -22,7 +22,8 @@ const LIMITS: OpeningLimits = { waitMs: 5_000, maxWaiting: 1_000, maxBodyBytes: 
 
 /**
  * Lets the server listen before it is ready: that it lives can be seen from the beginning, however long a migration takes, and who
- * comes early waits a moment instead of being turned away. Past the limits the answer is 503 with `Retry-After`.
+ * comes early waits a moment instead of being turned away. Past the limits, and to `/health/ready`, the answer is 503 with
+ * `Retry-After`.
  */
 export function createOpening({ waitMs, maxWaiting, maxBodyBytes }: OpeningLimits = LIMITS): Opening {
   const ended = Promise.withResolvers<void>();
@@ -37,7 +38,9 @@ export function createOpening({ waitMs, maxWaiting, maxBodyBytes }: OpeningLimit
       return isOver;
     },
     async wait(request) {
-      if (waiting >= maxWaiting || !isSmall(request)) return refusal(request);
+      const path = pathOf(request);
+      // Probes ask whether it is ready now, and have timeouts of their own.
+      if (path === '/health/ready' || waiting >= maxWaiting || !isSmall(request)) return refusal(path);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, waitMs);
@@ -46,7 +49,7 @@ export function createOpening({ waitMs, maxWaiting, maxBodyBytes }: OpeningLimit
       await Promise.race([ended.promise, late]);
       waiting--;
       clearTimeout(timer);
-      return isOver ? null : refusal(request);
+      return isOver ? null : refusal(path);
     },
     end() {
       isOver = true;
@@ -55,9 +58,12 @@ export function createOpening({ waitMs, maxWaiting, maxBodyBytes }: OpeningLimit
   };
 }
 
-function refusal(request: Request): Response {
+function pathOf({ url }: Request): string {
+  return URL.parse(url, 'http://localhost')?.pathname ?? '/';
+}
+
+function refusal(path: string): Response {
   const requestId = randomToken(12);
-  const path = URL.parse(request.url, 'http://localhost')?.pathname ?? '/';
   const response = toProblemResponse(serverProblems.create('starting'), { requestId, path });
   response.headers.set('x-request-id', requestId);
   return response;

@@ -40,7 +40,6 @@ describe('before it is ready the server', () => {
     const opening = createOpening(limits);
     const { origin, seen } = listen(opening);
     const early = fetch(`${origin}/early`, { method: 'POST', body: 'kept' });
-    const probe = fetch(`${origin}/health/ready`, { headers: { host: 'of-a-probe' } });
     const socket = new WebSocket(`${origin.replace('http', 'ws')}/socket`);
     const connected = new Promise<string>((resolve) => {
       socket.onopen = () => resolve('open');
@@ -52,11 +51,27 @@ describe('before it is ready the server', () => {
     expect(seen).toEqual([]);
     opening.end();
     expect(await (await early).json()).toEqual({ peerAddress: '127.0.0.1', body: 'kept' });
-    expect((await probe).status).toBe(200);
     expect(await connected).toBe('open');
     socket.close();
-    expect(seen.sort()).toEqual(['/early', '/health/ready', '/socket']);
+    expect(seen.sort()).toEqual(['/early', '/socket']);
     expect((await fetch(`${origin}/later`)).status).toBe(200);
+  });
+
+  test('says at once that it is not ready, to any host and however many wait', async () => {
+    const opening = createOpening({ ...limits, maxWaiting: 1 });
+    const { origin, seen } = listen(opening);
+    const probe = () => fetch(`${origin}/health/ready?verbose`, { headers: { host: 'of-a-probe' } });
+    for (let round = 0; round < 3; round++) {
+      const answer = await probe();
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+      expect(await answer.json()).toMatchObject({ code: 'server/starting', instance: '/health/ready' });
+    }
+    // None of them took the only place.
+    const early = fetch(`${origin}/early`);
+    expect((await probe()).status).toBe(503);
+    opening.end();
+    expect([(await early).status, (await probe()).status]).toEqual([200, 200]);
+    expect(seen.sort()).toEqual(['/early', '/health/ready']);
   });
 
   test('is still strict about hosts', async () => {
