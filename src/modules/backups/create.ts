@@ -132,14 +132,17 @@ async function takeSystem(run: Run): Promise<Taken> {
   if (!images.names.includes('main')) throw backupProblems.create('in-memory');
   const createdAt = new Date(run.clock.now()).toISOString();
   const sizes = await images.sizes();
-  progress.begin(
-    PHASES.images,
-    sizes.reduce((sum, { bytes }) => sum + bytes, 0),
-  );
+  // Each is taken and looked into.
+  progress.begin(PHASES.images, 2 * sizes.reduce((sum, { bytes }) => sum + bytes, 0));
+  const pathOf = (name: string) => join(run.scratch, `${name}.sqlite`);
+  // All at first, so that the databases differ in time by no more than the copying takes.
+  for (const { name, bytes } of sizes) {
+    await images.take(name, pathOf(name), signal);
+    progress.add(bytes);
+  }
   const taken: (Omit<DatabaseEntry, 'image'> & { readonly path: string })[] = [];
   for (const { name, bytes } of sizes) {
-    const path = join(run.scratch, `${name}.sqlite`);
-    await images.take(name, path, signal);
+    const path = pathOf(name);
     const { problems, tables, migrations } = await images.inspect(path, name, signal);
     if (problems.length > 0) {
       const detail = `The database ${name} is damaged, so no backup of it was made: ${problems.slice(0, 3).join('; ')}.`;

@@ -1,3 +1,4 @@
+import { Database as Sqlite } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -39,6 +40,33 @@ describe('a backup of the system', () => {
     expect((await system.repository.checks())[0]).toMatchObject({ kind: 'write', ok: true, snapshot: result.id });
     expect(await readdir(system.dataDir)).not.toContain('backups-work');
     expect(await filesBelow(join(system.root, 'repository/leases'))).toEqual([]);
+  });
+
+  test('takes all databases before it looks into any, so that they are of nearly one time', async () => {
+    await using system = await openSystem();
+    const shop = join(system.dataDir, 'shop.db');
+    const file = new Sqlite(shop, { create: true });
+    file.run('CREATE TABLE orders (id)');
+    file.close();
+    const places = { main: join(system.dataDir, 'main.db'), shop };
+    const images = databaseImages(
+      Object.entries(places).map(([name, path]) => ({ kind: 'file', name, path, engine: 'sqlite' })),
+    );
+    const told: string[] = [];
+    const listened: typeof images = {
+      ...images,
+      async take(name, path, signal) {
+        told.push(`take ${name}`);
+        await images.take(name, path, signal);
+      },
+      inspect(path, name, signal) {
+        told.push(`inspect ${name}`);
+        return images.inspect(path, name, signal);
+      },
+    };
+    const { id } = await system.create({}, { images: listened });
+    expect(told).toEqual(['take main', 'take shop', 'inspect main', 'inspect shop']);
+    expect((await system.manifest(id)).databases.map(({ name }) => name)).toEqual(['main', 'shop']);
   });
 
   test('taken again reads no file and stores no content again', async () => {
