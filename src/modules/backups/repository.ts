@@ -7,7 +7,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { RepositoryPutOptions, RepositoryStore } from '../../ports/repository-store.ts';
 import { atOnce } from './at-once.ts';
 import { type ListLine, readList, toLine } from './blob-list.ts';
-import { CHECKS, type Check, readCheckText, toCheckKey } from './check.ts';
+import { CHECKS, type Check, keysOfCheck, readCheckText, toCheckKey, toCheckText } from './check.ts';
 import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
 import { type Manifest, type ObjectEntry, readManifestText, toManifestKey, toManifestText } from './manifest.ts';
 import { fromKey, isEncryptedKey, type ObjectName, toKey, toStem } from './object-names.ts';
@@ -104,8 +104,9 @@ export interface Repository {
   /** @throws backups/busy, naming who is in the way. */
   lease(kind: LeaseKind, purpose: string): Promise<RepositoryLease>;
 
+  /** Of very many findings the first are kept, and the keys of the others. */
   writeCheck(check: Check): Promise<void>;
-  /** Newest first. */
+  /** Newest first; one that cannot be read is left out. */
   checks(): Promise<readonly Check[]>;
   /** Keys of objects that a check found damaged: they are not relied on before they were read again. */
   suspects(): Promise<ReadonlySet<string>>;
@@ -215,7 +216,12 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const readChecks = async (): Promise<readonly Check[]> => {
     const found: Check[] = [];
     await atOnce(await keysOf(store, CHECKS), READS, async (key) => {
-      const check = readCheckText((await readText(store, key)) ?? '');
+      const text = await readText(store, key).catch((error: unknown) => {
+        // Checks are records: without one of them all goes on.
+        if (backupProblems.is(error, 'damaged') || isUnreadable(error)) return null;
+        throw error;
+      });
+      const check = readCheckText(text ?? '');
       if (check) found.push(check);
     });
     return found.sort((a, b) => (toCheckKey(a) < toCheckKey(b) ? 1 : -1));
@@ -325,11 +331,11 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
 
     lease,
 
-    writeCheck: (check) => writeText(store, toCheckKey(check), `${JSON.stringify(check, null, 2)}\n`),
+    writeCheck: (check) => writeText(store, toCheckKey(check), toCheckText(check)),
     checks: readChecks,
     async suspects() {
       const checks = await readChecks();
-      return new Set(checks.flatMap(({ findings }) => findings.flatMap(({ key }) => key ?? [])));
+      return new Set(checks.flatMap(keysOfCheck));
     },
   };
 }

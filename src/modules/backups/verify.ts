@@ -8,7 +8,7 @@ import type { DatabaseImages } from '../../ports/database-images.ts';
 import type { RepositoryStore } from '../../ports/repository-store.ts';
 import { atOnce } from './at-once.ts';
 import type { ListLine } from './blob-list.ts';
-import type { Check } from './check.ts';
+import { bounded, type Check } from './check.ts';
 import type { JobOptions } from './jobs.ts';
 import { type DatabaseEntry, type Manifest, type ObjectEntry, objectsOf } from './manifest.ts';
 import { backupProblems } from './problems.ts';
@@ -36,6 +36,8 @@ type Finding = Check['findings'][number];
 
 const SHARE = 7;
 const READS = 4;
+/** Backups that a finding names. */
+const NAMED = 5;
 
 /**
  * Looks at a snapshot and notes the result in the repository. Everything is looked at, whatever is found on the way. Without the key of
@@ -55,7 +57,7 @@ export async function verify(manifest: Manifest, options: VerifyOptions, on: Job
     progress.begin({ phase: 'verifying', from: 0, to: 1 }, bytesOf(manifest));
     await verifyObjects(run);
     await verifyBlobs(run);
-    const check: Check = {
+    const check = bounded({
       id: uuidv7(clock.now()),
       snapshot: manifest.id,
       kind: level,
@@ -63,7 +65,7 @@ export async function verify(manifest: Manifest, options: VerifyOptions, on: Job
       tookMs: Math.max(0, clock.now() - startedAt),
       ok: found.length === 0,
       findings: await explain(found, run),
-    };
+    });
     signal.throwIfAborted();
     await repository.writeCheck(check);
     return check;
@@ -194,21 +196,22 @@ function noteDamage({ key }: ObjectEntry, error: unknown, note: Run['note']): vo
 async function explain(found: readonly Found[], { repository, manifest }: Run): Promise<Finding[]> {
   if (found.length === 0) return [];
   const keys = new Set(found.map(({ key }) => key));
-  const hurt = new Map<string, string[]>();
+  const hurt = new Map<string, { readonly ids: string[]; more: number }>();
   const { manifests } = await repository.snapshots();
   for (const other of manifests) {
     const own = objectsOf(other).map(({ key }) => key);
     for (const key of [...own, ...(await listedKeys(repository, other, keys))]) {
-      if (keys.has(key)) hurt.set(key, [...(hurt.get(key) ?? []), other.id]);
+      if (!keys.has(key)) continue;
+      const known = hurt.get(key) ?? { ids: [], more: 0 };
+      hurt.set(key, known);
+      if (known.ids.length < NAMED) known.ids.push(other.id);
+      else known.more++;
     }
   }
   return found.map(({ code, key, message }) => {
-    const ids = hurt.get(key) ?? [manifest.id];
-    return {
-      code,
-      key,
-      message: `${message} It hurts ${ids.length === 1 ? 'the backup' : 'the backups'} ${ids.join(', ')}. ${ADVICE}`,
-    };
+    const { ids, more } = hurt.get(key) ?? { ids: [manifest.id], more: 0 };
+    const whom = `${ids.length === 1 ? 'the backup' : 'the backups'} ${ids.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+    return { code, key, message: `${message} It hurts ${whom}. ${ADVICE}` };
   });
 }
 

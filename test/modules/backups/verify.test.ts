@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
+import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
 import type { Manifest } from '../../../src/modules/backups/manifest.ts';
 import { type VerifyLevel, verify } from '../../../src/modules/backups/verify.ts';
 import type { ImageReport } from '../../../src/ports/database-images.ts';
 import { filesBelow } from '../../support/files-below.ts';
-import { makeRepository, sha256Of, type TestRepository, textOf, writeSnapshot } from './support.ts';
+import { iterate, makeRepository, sha256Of, type TestRepository, textOf, writeSnapshot } from './support.ts';
 
 const SOUND: ImageReport = { problems: [], tables: { users: 1 }, migrations: ['0000_start'] };
 const BLOB = randomBytes(40_000);
@@ -226,4 +227,41 @@ test('a bomb is not unpacked further than the entry says', async () => {
     expect(failure).toContain('backups/damaged');
     expect(given).toBeLessThanOrEqual(bytes);
   }
+});
+
+describe('very much damage', () => {
+  test('of many backups is told in few words, and is kept', async () => {
+    for (let n = 0; n < 300; n++) {
+      subject.clock.turn(1_000);
+      const lease = await subject.repository.lease('shared', 'a test');
+      const createdAt = new Date(subject.clock.now()).toISOString();
+      await subject.repository.writeManifest({ ...manifest, id: uuidv7(subject.clock.now()), createdAt }, lease);
+      await lease.release();
+    }
+    await rm(pathOf(blobKey(BLOB)));
+    const check = await look('quick');
+    expect(check.findings.map(({ message }) => message)).toEqual([expect.stringContaining(' and 296 more. ')]);
+    expect(await subject.repository.checks()).toEqual([check]);
+  });
+
+  test('of one backup is kept in part, and none of it is relied on', async () => {
+    const blobs = Array.from({ length: 260 }, (_, index) => `file ${index}`);
+    const large = await writeSnapshot(subject, { blobs });
+    for (const blob of blobs) await rm(pathOf(blobKey(blob)));
+    const check = await look('quick', subject.repository, large);
+    expect([check.findings.length, check.findings.at(-1)?.message]).toEqual([
+      200,
+      'There are 61 more findings like these.',
+    ]);
+    expect(await subject.repository.checks()).toEqual([check]);
+    expect(await subject.repository.suspects()).toEqual(new Set(blobs.map(blobKey)));
+  });
+
+  test('in the record of a check itself hinders nobody', async () => {
+    const check = await look('quick');
+    await subject.store.put('checks/20260101T000000.000Z-noise.json', iterate([new Uint8Array(2 ** 26 + 1)]));
+    await subject.store.put('checks/20260101T000000.001Z-noise.json', iterate([Buffer.from('{')]));
+    expect(await subject.repository.checks()).toEqual([check]);
+    expect(await subject.repository.suspects()).toEqual(new Set());
+  });
 });
