@@ -22,8 +22,8 @@ export interface ChildPoolOptions {
   readonly maxJobs?: number;
   /** What a job frees is kept for the next one: found faster than the system gives it anew, at a higher peak. Default: no. */
   readonly keepsMemory?: boolean;
-  /** Where large bytes may lie on their way to a child and back. Default: memory, else the disk for temporary files. */
-  readonly exchangeDirectories?: readonly string[];
+  /** Where large bytes lie on their way to a child and back, `/dev/shm` unless said; else they go through the channel. */
+  readonly exchangeDirectory?: string;
 }
 
 const MEMORY_LOOK_MS = 100;
@@ -62,7 +62,7 @@ export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<
   let isStopped = false;
 
   const spawn = (): Child<Job, Result> => {
-    const file = createExchangeFile(options.exchangeDirectories);
+    const file = createExchangeFile(options.exchangeDirectory);
     const spawned = Bun.spawn(['/bin/sh', '-c', `ulimit -t ${CPU_SECONDS}; exec "$0" "$1"`, process.execPath, entry], {
       // Nothing of our environment: it holds secrets, and what the child reads comes from strangers.
       env: { PATH: '/usr/bin:/bin', ...(options.keepsMemory ? { MIMALLOC_PURGE_DELAY: '-1' } : {}) },

@@ -26,22 +26,19 @@ const MIN_BYTES = 32 * 1024;
 /** What is written or read before others have their turn: about a millisecond. */
 const STEP_BYTES = 4 * 1024 * 1024;
 
-/** Memory: the steps below wait for what they write and read, which on a disk would hold everybody up. */
-const DIRECTORIES = ['/dev/shm'];
+/** In memory: what is written and read step by step would hold everybody up on a disk. */
+const DIRECTORY = '/dev/shm';
 
-/** A new file in the first directory that can be written to; null when there is none. It is gone with the last who has it open. */
-export function createExchangeFile(directories: readonly string[] = DIRECTORIES): ExchangeFile | null {
-  for (const directory of directories) {
-    const path = join(directory, `bunkhouse-${randomUUID()}`);
-    try {
-      const fd = openSync(path, 'wx+', 0o600);
-      unlinkSync(path);
-      return exchangeFile(fd);
-    } catch {
-      // The next may do.
-    }
+/** A new file in a directory; null where it cannot be written to. It is gone with the last who has it open. */
+export function createExchangeFile(directory: string = DIRECTORY): ExchangeFile | null {
+  const path = join(directory, `bunkhouse-${randomUUID()}`);
+  try {
+    const fd = openSync(path, 'wx+', 0o600);
+    unlinkSync(path);
+    return exchangeFile(fd);
+  } catch {
+    return null;
   }
-  return null;
 }
 
 /** `readSync` or `writeSync`. */

@@ -48,8 +48,8 @@ describe('a pool of children', () => {
 
   test('copies large bytes, wherever they go through', async () => {
     const bytes = new Uint8Array(9_000_000).map((_, index) => index * 7);
-    for (const exchangeDirectories of [undefined, [tmpdir()], [join(import.meta.dirname, 'missing')]]) {
-      const { pool } = open(exchangeDirectories ? { exchangeDirectories } : {});
+    for (const exchangeDirectory of [undefined, tmpdir(), join(import.meta.dirname, 'missing')]) {
+      const { pool } = open(exchangeDirectory === undefined ? {} : { exchangeDirectory });
       for (let time = 0; time < 2; time++) {
         const sent = { back: bytes, part: bytes.subarray(1_000_000, 1_100_000), text: 'ä' };
         expect(Bun.deepEquals(resultOf(await pool.run(sent, LONG)), sent, true)).toBe(true);

@@ -8,7 +8,7 @@ const directory = mkdtempSync(join(tmpdir(), 'exchange-'));
 const files: ExchangeFile[] = [];
 
 function open(): ExchangeFile {
-  const file = createExchangeFile([directory]) as ExchangeFile;
+  const file = createExchangeFile(directory) as ExchangeFile;
   files.push(file);
   return file;
 }
@@ -74,7 +74,7 @@ describe('a file that two processes share', () => {
     const putting = file.put({ bytes: large(9_000_000, 3) });
     file.close();
     // Somebody else's file has the number now.
-    const next = createExchangeFile([directory]) as ExchangeFile;
+    const next = createExchangeFile(directory) as ExchangeFile;
     files.push(next);
     expect(next.fd).toBe(file.fd);
     expect((await putting).blocks).toEqual([]);
@@ -84,9 +84,27 @@ describe('a file that two processes share', () => {
   test('has no name, and none is made where nothing can be written', () => {
     open();
     expect(readdirSync(directory)).toEqual([]);
-    expect(createExchangeFile([join(directory, 'missing')])).toBeNull();
-    const file = createExchangeFile([join(directory, 'missing'), directory]);
-    expect(file).not.toBeNull();
-    file?.close();
+    expect(createExchangeFile(join(directory, 'missing'))).toBeNull();
+  });
+
+  test('is never on a disk unless somebody says so: without memory for it there is none', async () => {
+    const script = `
+      import { mock } from 'bun:test';
+      import * as fs from 'node:fs';
+      const { openSync } = fs;
+      const opened = [];
+      mock.module('node:fs', () => ({
+        ...fs,
+        openSync(path, ...rest) {
+          opened.push(String(path).slice(0, 9));
+          if (String(path).startsWith('/dev/shm/')) throw new Error('read-only');
+          return openSync(path, ...rest);
+        },
+      }));
+      const { createExchangeFile } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/drivers/exchange-file.ts'))});
+      console.log(JSON.stringify([createExchangeFile(), opened]));
+    `;
+    const child = Bun.spawn([process.execPath, '-e', script], { stdout: 'pipe', stderr: 'inherit' });
+    expect(JSON.parse(await new Response(child.stdout).text())).toEqual([null, ['/dev/shm/']]);
   });
 });
