@@ -27,7 +27,7 @@ export interface ThreadHash {
   copy(): ThreadHash;
   /** Lower-case hex. The last call. */
   digest(): Promise<string>;
-  /** Gives up. The last call. */
+  /** Gives up: what is still waited for fails. The last call. */
   drop(): void;
 }
 
@@ -61,23 +61,29 @@ export function hashThread(): () => ThreadHash {
         forget(thread, data.ended);
       }
     };
-    worker.onerror = ({ message }) => {
-      if (current === thread) current = null;
-      for (const waiting of [...hashes.values()].flat())
-        waiting.reject(new Error(`the hashing thread failed: ${message}`));
-      hashes.clear();
-      worker.terminate();
-    };
+    worker.onerror = ({ message }) => stop(thread, `the hashing thread failed: ${message}`);
     return thread;
   };
 
+  /** What is still open on it fails. */
+  const stop = (thread: Thread, why: string): void => {
+    if (current === thread) current = null;
+    clearTimeout(thread.idle);
+    const open = [...thread.hashes.values()].flat();
+    thread.hashes.clear();
+    for (const waiting of open) waiting.reject(new Error(why));
+    thread.worker.terminate();
+  };
+
+  /** The thread may still answer for one that was dropped. What waits for it fails. */
   const forget = (thread: Thread, number: number): void => {
+    const open = thread.hashes.get(number);
+    if (!open) return;
     thread.hashes.delete(number);
+    for (const waiting of open) waiting.reject(new Error('the hash was dropped'));
     if (thread.hashes.size > 0) return;
-    thread.idle = setTimeout(() => {
-      if (current === thread) current = null;
-      thread.worker.terminate();
-    }, IDLE_MS);
+    clearTimeout(thread.idle);
+    thread.idle = setTimeout(() => stop(thread, 'the hashing thread has stopped'), IDLE_MS);
     thread.idle.unref();
   };
 
