@@ -52,7 +52,7 @@ export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: nu
     fault ??= { error };
   };
   const release = async ({ block, shown }: Shipped): Promise<void> => {
-    await shown?.catch(fail);
+    await shown;
     taken--;
     memory.give(block);
     wake();
@@ -75,7 +75,7 @@ export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: nu
     if (!block || filled === 0) return;
     memory.sent(holder);
     const part = block.subarray(0, filled);
-    waiting.push({ block, part, at: position, shown: onBlock(part, filled === room) });
+    waiting.push({ block, part, at: position, shown: onBlock(part, filled === room)?.catch(fail) });
     position += filled;
     room = memory.blockBytes - (position % DIRECT_UNIT);
     block = null;

@@ -38,7 +38,10 @@ export async function writeStream(
   } finally {
     await pipe.end().catch(() => undefined);
     hash.drop();
-    await writer.close();
-    await atDisk(handle.close());
+    try {
+      await writer.close();
+    } finally {
+      await atDisk(handle.close());
+    }
   }
 }

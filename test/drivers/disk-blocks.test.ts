@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import { blockMemory } from '../../src/drivers/block-memory.ts';
 import { openBlockPipe } from '../../src/drivers/disk-blocks.ts';
 import type { FileWriter } from '../../src/drivers/disk-file-writer.ts';
+import { failureOf } from '../contracts/object-store.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -143,4 +144,25 @@ test('streams that add a little all the time leave their memory to others, too',
   clearInterval(trickle);
   await busy.end();
   await Promise.all(slow.map((pipe) => pipe.end()));
+});
+
+test('hashing that fails while a write lasts ends the pipe with its error, and is never left unhandled', async () => {
+  const { writer, endNext } = slowFile();
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    const pipe = openBlockPipe(blockMemory(MIB, 2), writer, 0, async () => {
+      throw new Error('no thread');
+    });
+    await pipe.add(new Uint8Array(MIB));
+    await settle();
+    await settle();
+    expect(unhandled).toEqual([]);
+    const ended = failureOf(pipe.end());
+    await endNext();
+    expect(await ended).toMatchObject({ message: 'no thread' });
+  } finally {
+    process.off('unhandledRejection', note);
+  }
 });
