@@ -80,6 +80,8 @@ export function createPerform({ database, events, work, putBack }: PerformOption
     await readArchive(
       tar,
       ({ files }) => {
+        const there = new Set(files.map(({ id }) => id));
+        if (backup.order.files?.some((id) => !there.has(id))) throw backupProblems.create('unknown-files');
         total = files.reduce((sum, { size }) => sum + size + 1, 0);
       },
       async (file, body) => {

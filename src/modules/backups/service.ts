@@ -44,12 +44,17 @@ export function createBackupService({ database, clock, work, findFile, wake }: B
     return backup;
   };
 
+  /** Of one that was found in the repository nothing is noted here: whether it has them is seen when it is read. */
+  const mayHold = async (tx: Queries, { id, scope, fileCount }: BackupRecord, files: readonly string[]) => {
+    if ((await backupStore.countFiles(tx, id, files)) === new Set(files).size) return true;
+    const isNoted = fileCount === 0 || (await backupStore.files(tx, id, 1, null)).length > 0;
+    return scope === 'user' && !isNoted;
+  };
+
   const begin = async (caller: Caller, id: string, operation: 'verify' | 'restore', order: BackupOrder) => {
     const begun = await database.write(async (tx) => {
       const backup = await getIdle(tx, caller, id);
-      if (order.files && (await backupStore.countFiles(tx, id, order.files)) < new Set(order.files).size) {
-        throw backupProblems.create('unknown-files');
-      }
+      if (order.files && !(await mayHold(tx, backup, order.files))) throw backupProblems.create('unknown-files');
       if (backup.scope === 'user') await assertFewActive(tx, backup.userId as string);
       const changes = { ...QUEUED, operation, order: { ...order, askedAt: clock.now() } };
       await backupStore.update(tx, id, changes);

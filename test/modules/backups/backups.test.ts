@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { eq } from 'drizzle-orm';
 import { users } from '../../../src/db/schema/auth.ts';
-import { backups as table } from '../../../src/db/schema/backups.ts';
+import { backupFiles, backups as table } from '../../../src/db/schema/backups.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { backupProblems } from '../../../src/modules/backups/index.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -161,6 +161,20 @@ describe('what can be done with one', () => {
       'backups/unknown-files',
     );
     expect((await house.request('alice', 'POST', `/${id}/restore`, { files: [] })).status).toBe(422);
+  });
+
+  test('of a user’s that was found in the repository single files are restored, and unknown ones are refused', async () => {
+    await open();
+    const ids = [uuidv7(), uuidv7()] as const;
+    house.repository.live.set(house.ids.alice, new Map(ids.map((id) => [id, `content of ${id}`])));
+    const { id } = await made('alice', 'user');
+    await house.database.write((tx) => tx.delete(backupFiles));
+    await house.json('alice', 'POST', `/${id}/restore`, { files: [ids[0], uuidv7()] });
+    expect(await ended('alice', id)).toMatchObject({ status: 'failed', failure: { code: 'backups/unknown-files' } });
+    expect(house.putBack).toEqual([]);
+    await house.json('alice', 'POST', `/${id}/restore`, { files: [ids[1]] });
+    expect(await ended('alice', id)).toMatchObject({ operation: 'restore', status: 'done' });
+    expect(house.putBack).toMatchObject([{ content: `content of ${ids[1]}` }]);
   });
 
   test('a user’s is restored past large files that are there as they were', async () => {
