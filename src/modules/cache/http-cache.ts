@@ -242,7 +242,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
 
   /** What somebody gets who waited; `null` when it is not for sharing. */
   async function follow({ outcome: flying }: Flight, request: Request, reason: Forward): Promise<Response | null> {
-    const outcome = await inTime(flying);
+    const outcome = await unlessLate(flying);
     if (!outcome || outcome.kind === 'private') return null;
     if (outcome.kind === 'entry') {
       counts.coalesced++;
@@ -262,7 +262,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
       setCacheStatus(headers, handling);
       return new Response(body.open(), { status, headers });
     }
-    const entry = await inTime(outcome.stored);
+    const entry = await unlessLate(outcome.stored);
     if (!entry) return null;
     counts.coalesced++;
     return answerFrom(entry, request, clock.now(), handling);
@@ -304,7 +304,7 @@ export function createHttpCache(options: HttpCacheOptions): HttpCacheCore {
   }
 
   /** `null` when it takes longer than anybody should wait for another. */
-  async function inTime<T>(running: Promise<T>): Promise<T | null> {
+  async function unlessLate<T>(running: Promise<T>): Promise<T | null> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<null>((resolve) => {
       timer = setTimeout(resolve, limits.followMs, null);

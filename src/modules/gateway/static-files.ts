@@ -1,9 +1,9 @@
 import { type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { createLoopTurns } from '../../kernel/loop-turns.ts';
 import { LruMap } from '../../kernel/lru.ts';
 import type { MemoryTier } from '../../kernel/memory-tier.ts';
-import { createTurns } from '../../kernel/turns.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { contextOf } from '../../web/context.ts';
 import type { Fallback } from '../../web/module.ts';
@@ -72,7 +72,7 @@ const SIBLING_LAG_MS = 2_000;
 export function createStaticFiles({ root, openFile, clock, memory }: StaticFilesOptions) {
   const openPlace = createStaticMemory(staticTier(memory));
   const compress = createCompress();
-  const turnOf = createTurns();
+  const turnOf = createLoopTurns();
   const known = new LruMap<string, Known>(MAX_KNOWN);
 
   const openBelow = async (location: string, realRoot: string): Promise<OpenedFile | null> => {

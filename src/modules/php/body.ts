@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../kernel/errors.ts';
+import { inTime } from '../../kernel/in-time.ts';
 import { requestProblems, serverProblems, storageProblems } from '../../kernel/problems.ts';
 import type { PhpBody } from '../../ports/php-pool.ts';
 import { createMemoryBudget, createSpoolBudget, type Share } from './body-budgets.ts';
@@ -130,7 +131,7 @@ function inMemory(bytes: Uint8Array, memory: Share): TakenBody {
 
 async function readWhole(request: Request, size: number, memory: Share, stallMs: number): Promise<TakenBody> {
   try {
-    const bytes = new Uint8Array(await orStalled(request.arrayBuffer(), stallMs));
+    const bytes = new Uint8Array(await inTime(request.arrayBuffer(), stallMs, stalled));
     if (bytes.length !== size) throw requestProblems.create('malformed');
     return inMemory(bytes, memory);
   } catch (error) {
@@ -152,7 +153,7 @@ async function* chunksOf(request: Request, stallMs: number): AsyncGenerator<Uint
   if (!reader) return;
   try {
     for (;;) {
-      const { done, value } = await orStalled(reader.read(), stallMs);
+      const { done, value } = await inTime(reader.read(), stallMs, stalled);
       if (done) return;
       yield value;
     }
@@ -161,17 +162,12 @@ async function* chunksOf(request: Request, stallMs: number): AsyncGenerator<Uint
   }
 }
 
-/** What is read, if it is there in time. */
-function orStalled<T>(read: Promise<T>, stallMs: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(requestProblems.create('malformed', { headers: CLOSE })), stallMs);
-  });
-  return Promise.race([read, late]).finally(() => clearTimeout(timer));
-}
-
 /** What was not read stays on the connection, which can carry nothing else then. */
 const CLOSE = { connection: 'close' };
+
+function stalled(): AppError {
+  return requestProblems.create('malformed', { headers: CLOSE });
+}
 
 function tooLarge(): AppError {
   return requestProblems.create('too-large', { headers: CLOSE });

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createTurns } from '../../src/kernel/turns.ts';
+import { createLoopTurns } from '../../src/kernel/loop-turns.ts';
 
 test('a turn is the same for all that it handles, promises included, and another afterwards', async () => {
-  const turn = createTurns();
+  const turn = createLoopTurns();
   const first = turn();
   await Promise.resolve();
   expect(turn()).toBe(first);
