@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { backupKeys, openBackupRepository } from './backup-repository.ts';
 import { createRestores, withScratch } from './backup-restore.ts';
 import type { Config } from './config/load.ts';
 import { databaseImages } from './db/database-images.ts';
-import { createKeyring } from './kernel/keys.ts';
+import { installationId } from './installation-id.ts';
 import { toArchive } from './modules/backups/archives.ts';
 import type { Check } from './modules/backups/check.ts';
 import { type CreateOptions, createBackup } from './modules/backups/create.ts';
@@ -70,7 +69,7 @@ export async function openBackupEngine({ config, secret, log }: BackupEngineOpti
           workDir: locations(config).backupWorkDir,
           secret,
           program: VERSION,
-          installation: installationId(secret),
+          installation: installationId(secret.value),
           maxRate: config.backupMaxRate === 0 ? null : config.backupMaxRate,
         },
         on,
@@ -95,9 +94,4 @@ export async function openBackupEngine({ config, secret, log }: BackupEngineOpti
     },
     archive: async ({ id, files }) => toArchive(repository, store, await get(id), files),
   };
-}
-
-/** Names the system that a backup is of: the same on all machines that share the secret, and of no use to guess it. */
-function installationId({ value }: InstallationSecret): string {
-  return createHash('sha256').update(createKeyring(value)('backup-installation')).digest('hex').slice(0, 32);
 }

@@ -1,6 +1,7 @@
 import { type RunBackupJobOptions, runBackupJob, streamBackupJob } from './backup-jobs.ts';
 import { openBackupRepository } from './backup-repository.ts';
 import type { BackupVerification } from './db/schema/backups.ts';
+import { installationId } from './installation-id.ts';
 import type { Check } from './modules/backups/check.ts';
 import type { BackupWork, TakenBackup, WorkOptions } from './modules/backups/index.ts';
 import type { BackupJobResult } from './modules/backups/jobs.ts';
@@ -48,14 +49,19 @@ export function backupWork({ log, ...settings }: BackupWorkOptions): BackupWork 
     async kept() {
       const { manifests, broken } = await (await repository()).snapshots();
       for (const fault of broken) log.error(fault, 'the manifest of a backup cannot be read');
-      const backups = manifests.map(({ id, scope, userId, note, createdAt, blobs, databases }) => ({
+      // Whose a user's is says its account; those of another system are not ours to restore or to show.
+      const own = installationId(settings.secret.value);
+      const listed = manifests.filter(({ scope, installation }) => scope === 'user' || installation === own);
+      const backups = listed.map(({ id, scope, userId, note, createdAt, blobs, databases, files, origin }) => ({
         id,
         scope,
         userId,
         note,
         createdAt: Date.parse(createdAt),
+        isImported: origin === 'imported',
         bytes: databases.reduce((sum, { image }) => sum + image.bytes, blobs.bytes),
-        fileCount: blobs.count,
+        // Manifests of the first versions do not say it.
+        fileCount: files ?? blobs.count,
       }));
       return { backups, broken: broken.flatMap(({ key }) => ID_OF_KEY.exec(key)?.[1] ?? []) };
     },

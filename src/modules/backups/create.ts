@@ -94,6 +94,8 @@ export async function createBackup(
         tookMs: Math.max(0, clock.now() - startedAt),
         program: options.program,
         installation: options.installation,
+        files: taken.result.fileCount,
+        origin: job.kind === 'import' ? 'imported' : 'here',
         recipient: repository.recipient,
         ...taken.parts,
       };

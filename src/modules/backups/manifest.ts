@@ -62,6 +62,10 @@ const manifestSchema = t.Object({
   program: t.String({ maxLength: 100 }),
   /** Id of the system that it was taken from. */
   installation: t.String({ maxLength: 100 }),
+  /** Files in it, of which several may have one content. Manifests of the first versions do not say; nor the next. */
+  files: t.Optional(count),
+  /** Where its files come from: `imported` by an archive that somebody brought. */
+  origin: t.Optional(t.Union([t.Literal('here'), t.Literal('imported')])),
   isPinned: t.Optional(t.Boolean()),
   /** What its objects are encrypted to (an age recipient); `null` when they are not. */
   recipient: nullable(t.String({ pattern: '^age1[0-9a-z]{10,1000}$' })),

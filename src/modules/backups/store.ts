@@ -98,7 +98,7 @@ export const backupStore = {
 
   /** Adds those that have no row. A user's whose account is gone is left out. */
   async adopt(tx: Queries, kept: readonly KeptBackup[]): Promise<void> {
-    for (const { id, scope, userId, note, createdAt, bytes, fileCount } of kept) {
+    for (const { id, scope, userId, note, createdAt, bytes, fileCount, isImported } of kept) {
       const owner =
         userId === null ? null : await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).get();
       if (scope === 'user' && !owner) continue;
@@ -113,6 +113,7 @@ export const backupStore = {
           finishedAt: createdAt,
           bytes,
           fileCount,
+          isImported,
           status: 'done',
           progress: 1,
           isKept: true,

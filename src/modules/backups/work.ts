@@ -31,6 +31,8 @@ export interface KeptBackup {
   readonly createdAt: number;
   readonly bytes: number;
   readonly fileCount: number;
+  /** It came as an archive that somebody brought. */
+  readonly isImported: boolean;
 }
 
 /**

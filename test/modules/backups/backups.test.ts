@@ -331,6 +331,7 @@ describe('another process', () => {
       createdAt: 5,
       bytes: 7,
       fileCount: 1,
+      isImported: false,
     } as const;
     const strangers = { ...found, id: uuidv7(), scope: 'user', userId: uuidv7() } as const;
     house.repository.kept.set(found.id, found);

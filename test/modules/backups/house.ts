@@ -74,7 +74,7 @@ export function memoryWork(now: () => number) {
     contents.set(order.id, content);
     const bytes = [...content.values()].join('').length;
     const { id, note } = order;
-    kept.set(id, { id, scope, userId, note, createdAt: now(), bytes, fileCount: content.size });
+    kept.set(id, { id, scope, userId, note, createdAt: now(), bytes, fileCount: content.size, isImported: false });
     const files: BackupFile[] = [...content].map(([fileId, text]) => ({
       fileId,
       name: `${fileId}.txt`,

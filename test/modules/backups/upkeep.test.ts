@@ -65,7 +65,7 @@ const finishAll = async () => {
       .set({ status: 'done', isKept: true })
       .then(() => {}),
   );
-  kept = (await rows()).map((row) => ({ ...row, bytes: 1, fileCount: 0 }));
+  kept = (await rows()).map((row) => ({ ...row, bytes: 1, fileCount: 0, isImported: false }));
 };
 
 describe('the schedule', () => {
@@ -128,7 +128,18 @@ describe('the schedule', () => {
 describe('proof', () => {
   const orders = async (days: number, canTestRestore: boolean) => {
     const upkeep = machine('0 3 * * *', canTestRestore);
-    kept = [{ id: uuidv7(), scope: 'system', userId: null, note: '', createdAt: now, bytes: 1, fileCount: 0 }];
+    kept = [
+      {
+        id: uuidv7(),
+        scope: 'system',
+        userId: null,
+        note: '',
+        createdAt: now,
+        bytes: 1,
+        fileCount: 0,
+        isImported: false,
+      },
+    ];
     const found: string[] = [];
     for (let day = 0; day < days; day++) {
       for (let time = 0; time < 3; time++) {
@@ -155,7 +166,16 @@ describe('proof', () => {
 
 describe('the list', () => {
   const keptOne = () =>
-    ({ id: uuidv7(), scope: 'system', userId: null, note: '', createdAt: now, bytes: 1, fileCount: 0 }) as const;
+    ({
+      id: uuidv7(),
+      scope: 'system',
+      userId: null,
+      note: '',
+      createdAt: now,
+      bytes: 1,
+      fileCount: 0,
+      isImported: false,
+    }) as const;
 
   test('does not lose a backup because the repository could not be asked', async () => {
     const [first, second] = [keptOne(), keptOne()];
