@@ -44,7 +44,7 @@ test('a list that is made again from the repository has lost nothing, and shows 
   expect(told.has(elsewhere.id)).toBe(false);
   await system.database.write((tx) => backupStore.adopt(tx, backups));
   expect(await backupStore.find(system.database.read, order.id)).toMatchObject({ fileCount: 2, isImported: true });
-});
+}, 30_000);
 
 test('a manifest that says neither number of files nor origin is listed all the same', async () => {
   await using system = await openSystem();

@@ -3,11 +3,6 @@ import { defineProblems } from '../../kernel/errors.ts';
 /** Failures of taking, keeping and giving back backups. */
 export const backupProblems = defineProblems('backups', {
   'not-found': { status: 404, title: 'No such backup', detail: 'There is no backup of this id that you may use.' },
-  'no-repository': {
-    status: 404,
-    title: 'No backups here',
-    detail: 'There is no backup repository at BACKUP_URL. Check the address; the first backup makes one.',
-  },
   busy: {
     status: 409,
     title: 'Repository busy',
@@ -34,11 +29,6 @@ export const backupProblems = defineProblems('backups', {
     detail: 'Something that was to be backed up does not have the hash that is on record for it.',
   },
   'no-room': { status: 507, title: 'No room', detail: 'There is not enough room for this. Nothing was kept.' },
-  unreachable: {
-    status: 503,
-    title: 'Backup storage unreachable',
-    detail: 'The place of the backups cannot be reached or written to right now.',
-  },
   'damaged-database': {
     status: 500,
     title: 'Database damaged',

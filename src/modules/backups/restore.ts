@@ -191,7 +191,7 @@ export async function prepareRestore(
   }
 }
 
-/** The databases of a backup that are to be restored. @throws backups/not-found, backups/not-system */
+/** The databases of a backup that are to be restored. @throws backups/not-found, also for a backup of one user */
 export function chooseDatabases(manifest: Manifest, name: string | undefined): readonly DatabaseEntry[] {
   if (manifest.scope !== 'system') {
     throw backupProblems.create('not-found', {

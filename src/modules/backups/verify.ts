@@ -42,7 +42,7 @@ const NAMED = 5;
 /**
  * Looks at a snapshot and notes the result in the repository. Everything is looked at, whatever is found on the way. Without the key of
  * an encrypted snapshot the stored bytes are compared, and nothing is decoded.
- * @throws backups/unreachable and the like when it could not be looked at: that says nothing about the snapshot.
+ * @throws storage/unavailable and the like when it could not be looked at: that says nothing about the snapshot.
  */
 export async function verify(manifest: Manifest, options: VerifyOptions, on: JobOptions = {}): Promise<Check> {
   const { repository, clock, level, workDir } = options;
