@@ -36,20 +36,22 @@ export class AppendFault extends Error {
  * more is received, in bounded memory. When the body or the signal ends it early, an {@link AppendFault} says why; when the
  * disk fails, its problem is thrown and the hash is gone.
  *
- * A new file gets a hash as soon as its first block is full: what is smaller is read again more cheaply.
+ * A new file gets a hash with its first block, however little is in it, unless that is all: so little is read again more cheaply.
  */
 export function appender({ openHash, openInflow }: DiskIntake) {
   return async (handle: FileHandle, body: AsyncIterable<Uint8Array>, append: Append): Promise<Appended> => {
     const { position, signal, isDisposable = false } = append;
     let { hash } = append;
+    /** No more comes. */
+    let isOver = false;
     let isHashable = hash !== null || position === 0;
     const lose = (): void => {
       hash?.drop();
       hash = null;
       isHashable = false;
     };
-    const { pipe, writer } = openInflow(handle, position, (part, isFull) => {
-      if (!hash && isHashable && isFull) hash = openHash();
+    const { pipe, writer } = openInflow(handle, position, (part) => {
+      if (!hash && isHashable && !isOver) hash = openHash();
       if (!hash) isHashable = false;
       // A file without a hash is read again in the end.
       return hash?.update(part).catch(lose);
@@ -73,6 +75,7 @@ export function appender({ openHash, openInflow }: DiskIntake) {
           pipe.ship();
         }, LINGER_MS);
       }
+      isOver = true;
       await pipe.end();
       await writer.sync();
     } catch (error) {

@@ -17,7 +17,7 @@ export interface BlockPipe {
 }
 
 /** Takes a block's bytes; what it returns is waited for as for the disk. */
-export type OnBlock = (part: Block, isFull: boolean) => Promise<void> | undefined;
+export type OnBlock = (part: Block) => Promise<void> | undefined;
 
 /** What is to be written. */
 interface Shipped {
@@ -75,7 +75,7 @@ export function openBlockPipe(memory: BlockMemory, writer: FileWriter, start: nu
     if (!block || filled === 0) return;
     memory.sent(holder);
     const part = block.subarray(0, filled);
-    waiting.push({ block, part, at: position, shown: onBlock(part, filled === room)?.catch(fail) });
+    waiting.push({ block, part, at: position, shown: onBlock(part)?.catch(fail) });
     position += filled;
     room = memory.blockBytes - (position % DIRECT_UNIT);
     block = null;
