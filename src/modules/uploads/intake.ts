@@ -3,7 +3,7 @@ import { storageProblems } from '../../kernel/problems.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import { tapHead } from './incoming.ts';
 import { uploadProblems } from './problems.ts';
-import { SNIFF_BYTES, sniffType } from './sniff.ts';
+import { prepareSniffing, SNIFF_BYTES, sniffType } from './sniff.ts';
 
 /** What may be kept; 0 for no limit. */
 export interface UploadLimits {
@@ -55,6 +55,7 @@ export async function takeIn(
 ): Promise<StoredContent> {
   const fileLimit = limits.maxFileBytes > 0 ? limits.maxFileBytes : Number.POSITIVE_INFINITY;
   const { body, head } = tapHead(source, SNIFF_BYTES);
+  await prepareSniffing();
   try {
     const { key, size, sha256 } = await store.put(`files/${fileId}/${randomToken(12)}`, body, {
       maxBytes: Math.min(fileLimit, room),

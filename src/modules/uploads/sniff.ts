@@ -15,6 +15,14 @@ export function isPicture(type: string): boolean {
   return PICTURE_TYPES.has(type);
 }
 
+/** Its many formats are loaded with the first upload, not with the server. */
+const loadDetector = () => import('file-type');
+
+/** Loads what {@link sniffType} needs, so that this cannot fail when there is something to lose. */
+export async function prepareSniffing(): Promise<void> {
+  await loadDetector();
+}
+
 /**
  * The media type of a file by its first bytes: magic numbers, then what browsers would take for SVG, HTML or XML, then
  * UTF-8 text. What the client claims is never asked. A polyglot is called one thing here and served so that it cannot
@@ -28,8 +36,7 @@ export async function sniffType(head: Uint8Array): Promise<string> {
 }
 
 async function byMagic(head: Uint8Array): Promise<string | null> {
-  // Its many formats are loaded with the first upload, not with the server.
-  const { fileTypeFromBuffer } = await import('file-type');
+  const { fileTypeFromBuffer } = await loadDetector();
   try {
     return (await fileTypeFromBuffer(head))?.mime ?? null;
   } catch {
