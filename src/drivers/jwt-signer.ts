@@ -18,7 +18,10 @@ export function jwtSigner(options: JwtSignerOptions): TokenSigner {
   const { type, issuer, audience } = options;
   let opened: ReturnType<typeof openSigner> | null = null;
   const open = () => {
-    opened ??= openSigner(options);
+    opened ??= openSigner(options).catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
     return opened;
   };
   const demands = {

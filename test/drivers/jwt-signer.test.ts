@@ -107,3 +107,20 @@ test('a cookie’s token is no access token, nor the other way round, even with 
 test('claims that are not asked for do not come out', async () => {
   expect(await signer.verify(forge({ ...full, role: 'admin', __proto__: { role: 'admin' } }))).toEqual(claims);
 });
+
+test('a signer that could not be opened is opened again', async () => {
+  let asked = 0;
+  const shaky = jwtSigner({
+    ...options,
+    get key() {
+      if (asked++ === 0) throw new Error('not now');
+      return key;
+    },
+  });
+  const fault = await shaky.sign(claims).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  expect(fault).toMatchObject({ message: 'not now' });
+  expect(await shaky.verify(await shaky.sign(claims))).toEqual(claims);
+});
