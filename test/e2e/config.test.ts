@@ -185,7 +185,7 @@ test('settings that have no effect yet are warned of, by name only', async () =>
   if (!planned.includes('SMTP_URL')) return;
   await using server = await startServer({ env: { SMTP_URL: 'smtp://user:hunter2@mail.example' } });
   const output = await writtenLog(server);
-  expect(logLines(output, 'warn')).toMatchObject([{ settings: ['SMTP_URL'] }]);
+  expect(logLines(output, 'warn')).toContainEqual(expect.objectContaining({ settings: ['SMTP_URL'] }));
   expect(output).not.toContain('hunter2');
 });
 
