@@ -75,7 +75,6 @@ function toItem(manifest: Manifest, checks: readonly Check[]) {
     createdAt,
     program,
     isEncrypted: recipient !== null,
-    isPinned: manifest.isPinned ?? false,
     files: blobs.count,
     bytes: databases.reduce((sum, { image }) => sum + image.bytes, blobs.bytes),
     damagedFiles: manifest.damaged.length,

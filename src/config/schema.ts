@@ -309,7 +309,7 @@ export const SETTINGS = {
     default: 'last=3,daily=7,weekly=4,monthly=6',
     description:
       'Which backups are kept: so many of the `last`, and the latest one of so many hours (`hourly`), days (`daily`), `weekly`, ' +
-      '`monthly`, `yearly`. The newest verified one and pinned ones always are.',
+      '`monthly`, `yearly`. The newest verified one always is, and so are those that users made for themselves.',
   }),
   backupPassphrase: text({
     env: 'BACKUP_PASSPHRASE',

@@ -1,4 +1,3 @@
-import { describe } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
@@ -10,12 +9,7 @@ const CANDIDATES = [
 ];
 const executablePath = CANDIDATES.find((path) => path !== undefined && existsSync(path));
 
-/** Whether browser tests run here: not without a browser on a developer's machine, but always in CI. */
-const hasBrowser = executablePath !== undefined || process.env['CI'] === 'true';
-
-/** `describe` for tests that need Chromium, found on the machine or named by CHROMIUM. */
-export const describeInBrowser = hasBrowser ? describe : describe.skip;
-
+/** Starts Chromium, found on the machine or named by CHROMIUM; `./bunkhouse test` installs it. */
 export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: executablePath ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 }

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { Browser } from 'playwright-core';
 import { startServer, type TestServer } from '../support/server.ts';
-import { describeInBrowser, launchBrowser, watch } from './browser.ts';
+import { launchBrowser, watch } from './browser.ts';
 
 const EMAIL = 'first@example.org';
 const PASSWORD = 'a very first password';
 
-describeInBrowser('a person in front of a fresh server', () => {
+describe('a person in front of a fresh server', () => {
   let server: TestServer;
   let browser: Browser;
 

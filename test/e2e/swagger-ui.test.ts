@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { startServer, type TestServer } from '../support/server.ts';
-import { describeInBrowser, launchBrowser, type Misconduct, watch } from './browser.ts';
+import { launchBrowser, type Misconduct, watch } from './browser.ts';
 
 const EMAIL = 'ada@example.org';
 const PASSWORD = 'analytical engine no. 1';
@@ -28,7 +28,7 @@ async function execute(block: Locator): Promise<{ status: string; shown: string 
   return { status: status?.trim() ?? '', shown: (await answer.textContent()) ?? '' };
 }
 
-describeInBrowser('a person with Swagger UI', () => {
+describe('a person with Swagger UI', () => {
   let server: TestServer;
   let browser: Browser;
   let misconduct: Misconduct;

@@ -1,14 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { type Call, createClient, register } from '../support/client.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { describeInBrowser, launchBrowser } from './browser.ts';
+import { launchBrowser } from './browser.ts';
 
 const SIZE = 5 * 2 ** 20 + 77;
 
-describeInBrowser("Uppy's tus plugin in a page of another origin", () => {
+describe("Uppy's tus plugin in a page of another origin", () => {
   let page: ReturnType<typeof Bun.serve>;
   let server: TestServer;
   let browser: Browser;

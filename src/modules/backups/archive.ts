@@ -1,6 +1,7 @@
 import { createTarDecoder, createTarPacker } from 'modern-tar';
 import { isUuid } from '../../kernel/ids.ts';
 import { backupProblems } from './problems.ts';
+import type { IndexedFile, UserIndex } from './user-index.ts';
 
 /**
  * The portable archive of a user's backup: a tar (POSIX.1-2001 pax) that any tar program unpacks. First comes {@link INDEX}, then one
@@ -11,26 +12,13 @@ export interface ArchiveIndex {
   readonly kind: 'bunkhouse-user-backup';
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  readonly account: { readonly email: string; readonly name: string; readonly createdAt: string };
+  readonly account: Omit<UserIndex['account'], 'id'>;
   readonly files: readonly ArchivedFile[];
 }
 
-export interface ArchivedFile {
+export interface ArchivedFile extends IndexedFile {
   /** Where it lies in the archive. */
   readonly path: string;
-  readonly id: string;
-  /** What its owner calls it. */
-  readonly name: string;
-  /** Bytes. */
-  readonly size: number;
-  /** Media type. */
-  readonly type: string;
-  /** Lower-case hex. */
-  readonly sha256: string;
-  readonly visibility: 'private' | 'public';
-  /** ISO 8601, UTC. */
-  readonly createdAt: string;
-  readonly updatedAt: string;
 }
 
 const INDEX = 'bunkhouse-backup.json';

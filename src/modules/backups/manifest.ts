@@ -66,7 +66,6 @@ const manifestSchema = t.Object({
   files: t.Optional(count),
   /** Where its files come from: `imported` by an archive that somebody brought. */
   origin: t.Optional(t.Union([t.Literal('here'), t.Literal('imported')])),
-  isPinned: t.Optional(t.Boolean()),
   /** What its objects are encrypted to (an age recipient); `null` when they are not. */
   recipient: nullable(t.String({ pattern: '^age1[0-9a-z]{10,1000}$' })),
   /** Empty for the scope of a user. */

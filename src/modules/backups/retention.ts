@@ -34,7 +34,7 @@ const PERIODS: Readonly<Record<Exclude<keyof KeepRule, 'last'>, (iso: string) =>
  * snapshots themselves, so no clock that jumped makes them old.
  *
  * Always kept, whatever the rule: of each group the newest, the newest that was verified and the newest that was restored for a
- * test; all that are pinned; those of users, who made each of them and delete them themselves; and those from the future, which take
+ * test; those of users, who made each of them and delete them themselves; and those from the future, which take
  * nobody's place.
  */
 export function planForget(
@@ -64,7 +64,6 @@ function reasonsToKeep(group: readonly Manifest[], checks: readonly Check[], rul
   };
   const isAhead = ({ createdAt }: Manifest) => Date.parse(createdAt) > nowMs + AHEAD_MS;
   for (const manifest of group) {
-    if (manifest.isPinned) add(manifest, 'pinned');
     if (manifest.scope === 'user') add(manifest, 'of a user');
     if (isAhead(manifest)) add(manifest, 'from the future');
   }

@@ -11,9 +11,11 @@ export interface UserIndex {
 
 export interface IndexedFile {
   readonly id: string;
+  /** What its owner calls it. */
   readonly name: string;
   /** Bytes. */
   readonly size: number;
+  /** Media type. */
   readonly type: string;
   /** Lower-case hex. */
   readonly sha256: string;

@@ -74,11 +74,6 @@ describe('whatever the rule', () => {
     ]);
   });
 
-  test('pinned ones stay', () => {
-    const all = [snapshot(NOW), snapshot(NOW - DAY), snapshot(NOW - 2 * DAY, { isPinned: true })];
-    expect(keptOf(all, 'last=1')).toEqual(['2026-11-23T12:00', '2026-11-21T12:00']);
-  });
-
   test('systems and scopes do not take places from each other, and what users made for themselves stays', () => {
     const old = NOW - 100 * DAY;
     const all = [
