@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type Command, CommandError } from './command.ts';
 
@@ -31,13 +32,16 @@ const UNWANTED = ['apache2-', 'libapache2-mod-php8.2-'];
 
 /** For one test, in milliseconds; those that start servers and browsers need more than the default on a busy machine. */
 const TEST_TIMEOUT_MS = 30_000;
+/** Test files wait for servers and disks much of the time, so one worker more than there are cores keeps all of them busy. */
+const WORKERS = Math.min(availableParallelism() + 1, 8);
 
 export const testCommand: Command = {
   summary: 'Run the tests',
   help: `Usage: bunkhouse test [arguments of "bun test"]
 
-Runs "bun test". Services that tests need are installed first where that is possible (as root on Debian); elsewhere what is
-missing is named and the tests that need it are skipped, but never with CI=true: then a missing service is a failure.`,
+Runs "bun test", the files spread over several processes. Services that tests need are installed first where that is possible
+(as root on Debian); elsewhere what is missing is named and the tests that need it are skipped, but never with CI=true: then a
+missing service is a failure.`,
   async run(args) {
     await install(missingPrograms());
     const applications = missingApplications();
@@ -49,10 +53,8 @@ missing is named and the tests that need it are skipped, but never with CI=true:
       process.stderr.write(`bunkhouse: ${message}\n`);
     }
     const root = join(import.meta.dirname, '../..');
-    const child = Bun.spawn([process.execPath, 'test', '--timeout', String(TEST_TIMEOUT_MS), ...args], {
-      cwd: root,
-      stdio: ['inherit', 'inherit', 'inherit'],
-    });
+    const options = ['--timeout', String(TEST_TIMEOUT_MS), `--parallel=${WORKERS}`, '--no-isolate', ...args];
+    const child = Bun.spawn([process.execPath, 'test', ...options], { cwd: root, stdio: ['inherit', 'inherit', 'inherit'] });
     return child.exited;
   },
 };
