@@ -54,7 +54,10 @@ missing service is a failure.`,
     }
     const root = join(import.meta.dirname, '../..');
     const options = ['--timeout', String(TEST_TIMEOUT_MS), `--parallel=${WORKERS}`, '--no-isolate', ...args];
-    const child = Bun.spawn([process.execPath, 'test', ...options], { cwd: root, stdio: ['inherit', 'inherit', 'inherit'] });
+    const child = Bun.spawn([process.execPath, 'test', ...options], {
+      cwd: root,
+      stdio: ['inherit', 'inherit', 'inherit'],
+    });
     return child.exited;
   },
 };
