@@ -32,6 +32,13 @@ const BUSY_MS = 60_000;
 /** What the system grants a child, so that one whose parent was killed while its parser loops ends by itself. */
 const CPU_SECONDS = 240;
 
+/** What Bun's allocator, and the one of the system that native parsers use, give back late or never. */
+const KEEPING = {
+  MIMALLOC_PURGE_DELAY: '-1',
+  MALLOC_TRIM_THRESHOLD_: String(64 * 1024 * 1024),
+  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
+};
+
 interface Waiting<Job, Result> {
   readonly job: Job;
   readonly options: ChildJobOptions;
@@ -65,7 +72,7 @@ export function bunChildPool<Job, Result>(options: ChildPoolOptions): ChildPool<
     const file = createExchangeFile(options.exchangeDirectory);
     const spawned = Bun.spawn(['/bin/sh', '-c', `ulimit -t ${CPU_SECONDS}; exec "$0" "$1"`, process.execPath, entry], {
       // Nothing of our environment: it holds secrets, and what the child reads comes from strangers.
-      env: { PATH: '/usr/bin:/bin', ...(options.keepsMemory ? { MIMALLOC_PURGE_DELAY: '-1' } : {}) },
+      env: { PATH: '/usr/bin:/bin', ...(options.keepsMemory ? KEEPING : {}) },
       // The file is the one after standard error: `EXCHANGE_FD`.
       stdio: ['ignore', 'ignore', 'ignore', ...(file ? [file.fd] : [])],
       serialization: 'advanced',

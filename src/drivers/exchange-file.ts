@@ -6,7 +6,7 @@ import type { Block } from '../ports/child-pool.ts';
 
 /**
  * A file without a name that a process shares with its child: byte arrays that are large go through it, several times faster than
- * through the channel between them. One of the two writes, then the other reads, which empties it.
+ * through the channel between them. One of the two writes, then the other reads, which frees it for what comes next.
  */
 export interface ExchangeFile {
   readonly fd: number;
@@ -15,7 +15,7 @@ export interface ExchangeFile {
    * it resolves. @returns the rest of the message, and what lies in the file; the whole message when the file does not take it.
    */
   put<T>(message: T): Promise<{ readonly message: T; readonly blocks: readonly Block[] }>;
-  /** Puts a message together again and empties the file. @throws when the file does not hold what it should. */
+  /** Puts a message together again and frees the file. @throws when the file does not hold what it should. */
   take<T>(message: T, blocks: readonly Block[]): Promise<T>;
   /** What is being put or taken just then is given up. Idempotent. */
   close(): void;
@@ -25,6 +25,9 @@ export interface ExchangeFile {
 const MIN_BYTES = 32 * 1024;
 /** What is written or read before others have their turn: about a millisecond. */
 const STEP_BYTES = 4 * 1024 * 1024;
+
+/** What the file keeps of the system's memory between messages. */
+const KEPT_BYTES = 1024 * 1024;
 
 /** In memory: what is written and read step by step would hold everybody up on a disk. */
 const DIRECTORY = '/dev/shm';
@@ -57,9 +60,10 @@ export function exchangeFile(fd: number): ExchangeFile {
       at += moved;
     }
   };
-  const empty = (): void => {
+  /** Gives memory back: a little is kept, since the next message would have to be given it again. */
+  const shrink = (size: number): void => {
     try {
-      if (isOpen) ftruncateSync(fd);
+      if (isOpen && size > KEPT_BYTES) ftruncateSync(fd);
     } catch {
       // It gives back memory and nothing else: the next to write writes over what is there.
     }
@@ -82,7 +86,7 @@ export function exchangeFile(fd: number): ExchangeFile {
         }
       } catch {
         // No room.
-        empty();
+        shrink(Number.POSITIVE_INFINITY);
         return { message, blocks: [] };
       }
       return blocks.length === 0 ? { message, blocks } : { message: rest, blocks };
@@ -97,7 +101,7 @@ export function exchangeFile(fd: number): ExchangeFile {
         end += length;
         found[name] = bytes;
       }
-      empty();
+      shrink(end);
       return { ...message, ...found };
     },
     close() {

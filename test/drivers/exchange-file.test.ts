@@ -44,12 +44,17 @@ describe('a file that two processes share', () => {
     expect(Buffer.compare(got.part, part)).toBe(0);
   });
 
-  test('is empty when it was read', async () => {
+  test('is empty when much was read, and keeps its room after little', async () => {
     const file = open();
-    const { message, blocks } = await file.put({ bytes: large(100_000, 3) });
-    expect(fstatSync(file.fd).size).toBe(100_000);
-    await file.take(message, blocks);
+    const carry = async (bytes: Uint8Array) => {
+      const { message, blocks } = await file.put({ bytes });
+      return (await file.take(message, blocks)).bytes;
+    };
+    await carry(large(2_000_000, 3));
     expect(fstatSync(file.fd).size).toBe(0);
+    await carry(large(100_000, 5));
+    expect(fstatSync(file.fd).size).toBe(100_000);
+    expect(Buffer.compare(await carry(large(50_000, 7)), large(50_000, 7))).toBe(0);
   });
 
   test('leaves what it cannot carry as it is', async () => {

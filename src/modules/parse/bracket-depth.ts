@@ -79,7 +79,10 @@ export function assertShallow(
   for (let at = 0; at < source.length; at++) {
     const unit = source[at] as number;
     const kind = kinds[unit];
-    if (kind === 0) continue;
+    if (kind === 0) {
+      at = beforeNextKind(source, at, kinds);
+      continue;
+    }
     let isTemplate = false;
     if (kind === SLASHES) {
       const next = source[at + 1];
@@ -110,9 +113,26 @@ export function assertShallow(
         templates.push(depth);
       }
     }
-    last = isTemplate ? BACKTICK : unit;
+    if (hasRegExps) last = isTemplate ? BACKTICK : unit;
     after = at + 1;
   }
+}
+
+/** Passes bytes that are of no kind, four at a time. */
+function beforeNextKind(source: Uint8Array, from: number, kinds: Uint8Array): number {
+  const end = source.length - 4;
+  let at = from;
+  while (
+    at < end &&
+    ((kinds[source[at + 1] as number] as number) |
+      (kinds[source[at + 2] as number] as number) |
+      (kinds[source[at + 3] as number] as number) |
+      (kinds[source[at + 4] as number] as number)) ===
+      0
+  ) {
+    at += 4;
+  }
+  return at;
 }
 
 /** The last byte in a range that is no white space. */

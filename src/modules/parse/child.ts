@@ -1,5 +1,6 @@
 import { AppError } from '../../kernel/errors.ts';
 import { isNestedTooDeeply } from '../../web/json-depth.ts';
+import { toMembers } from './answer-members.ts';
 import { openSource } from './charset.ts';
 import type { Language, ParseJob, ParseRequest, ParseResult } from './job.ts';
 import { mediaType } from './media-type.ts';
@@ -33,8 +34,10 @@ export function createParseChild(languages: Readonly<Record<Language, LoadViews>
       const source = openSource(asked.bytes, asked.contentType, job.language);
       const views = await languages[job.language]();
       const look = views[view] as View;
-      const { result, warnings } = await look(Object.assign(source, { url: baseOf(options, job.url), options }));
-      return { status: 'read', view, members: toMembers(result, warnings) };
+      const output = await look(Object.assign(source, { url: baseOf(options, job.url), options }));
+      const members = toMembers(output);
+      if (members.byteLength > MAX_OUTPUT_BYTES) throw parseProblems.create('output-too-large');
+      return { status: 'read', view, members };
     } catch (error) {
       const refused = toRefusal(error);
       if (refused) return refused;
@@ -106,13 +109,6 @@ function readJson(bytes: Uint8Array): unknown {
 /** Relative addresses start from what the caller says, else from where the source came from. */
 function baseOf(options: ParseRequest['options'], url: string | null): string | null {
   return typeof options['baseUrl'] === 'string' ? options['baseUrl'] : url;
-}
-
-function toMembers(result: unknown, warnings: readonly unknown[]): Uint8Array {
-  const text = `"result":${JSON.stringify(result ?? null)},"warnings":${JSON.stringify(warnings)}`;
-  const members = new TextEncoder().encode(text);
-  if (members.byteLength > MAX_OUTPUT_BYTES) throw parseProblems.create('output-too-large');
-  return members;
 }
 
 function invalid({ faults }: Faulty): Refusal {

@@ -41,7 +41,7 @@ export const bundleView: View = async (input) => {
     if (missing !== null)
       throw parseProblems.create('syntax', { detail: 'The stylesheet imports a file that was not sent.' });
     const result = {
-      code: new TextDecoder().decode(code),
+      code,
       bytesAfter: code.byteLength,
       ...(map ? { sourceMap: JSON.parse(new TextDecoder().decode(map)) as unknown } : {}),
     };

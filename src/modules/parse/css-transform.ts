@@ -39,7 +39,7 @@ function write(input: ViewInput, options: Partial<TransformOptions<never>>) {
   const { code, map, warnings } = run(input, { ...options, sourceMap: input.options.sourceMap === true });
   return {
     result: {
-      code: new TextDecoder().decode(code),
+      code,
       bytesBefore: input.utf8.byteLength,
       bytesAfter: code.byteLength,
       ...(map ? { sourceMap: JSON.parse(new TextDecoder().decode(map)) as unknown } : {}),

@@ -12,6 +12,7 @@ export interface ViewInput extends SourceText {
 
 /** What a view gives: a value that JSON can carry. */
 export interface ViewOutput {
+  /** Byte arrays among its properties are texts in UTF-8. */
   readonly result: unknown;
   readonly warnings: readonly Warning[];
 }
