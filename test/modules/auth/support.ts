@@ -6,11 +6,9 @@ import { createEvents, type EventName } from '../../../src/kernel/events.ts';
 import { createKeyring } from '../../../src/kernel/keys.ts';
 import { type AuthOptions, createAuth } from '../../../src/modules/auth/index.ts';
 import type { PasswordHasher } from '../../../src/ports/password-hasher.ts';
-import { createApp } from '../../../src/web/app.ts';
-import { createCors } from '../../../src/web/cors.ts';
-import { createGate } from '../../../src/web/gate.ts';
 import type { Answer, CallOptions } from '../../support/client.ts';
 import { fakeClock, plainHasher, recordingLog } from '../../support/fakes.ts';
+import { moduleGate } from '../../support/module-gate.ts';
 
 export interface AuthHouseOptions {
   readonly hasher?: PasswordHasher;
@@ -65,20 +63,13 @@ export async function openAuth(options: AuthHouseOptions = {}) {
   });
   await auth.start?.();
   let address = '192.0.2.1';
-  const gate = createGate({
-    app: createApp([auth.routes ?? []].flat(), (error) => faults.push(error)),
-    fallbacks: [],
+  const gate = moduleGate([auth.routes ?? []].flat(), {
     identify: auth.identify,
     recall: auth.recall,
     clientEnd: () => ({ address, isSecure: false }),
     limiter,
     policies: { default: null, auth: options.addressPolicy ?? null },
-    cors: createCors([]),
-    bodyMaxBytes: 1024 * 1024,
-    isProduction: false,
-    onAnswer: () => undefined,
-    onUnexpected: (error) => faults.push(error),
-    isDraining: () => false,
+    onFault: (error) => faults.push(error),
   });
 
   return {

@@ -5,7 +5,7 @@ import { backupFiles, backups as table } from '../../../src/db/schema/backups.ts
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { backupProblems } from '../../../src/modules/backups/index.ts';
 import { eventually } from '../../support/eventually.ts';
-import { ARCHIVE_FILE, type BackupAnswer, type OpenOptions, openBackups, type Person, sha256 } from './house.ts';
+import { ARCHIVE_FILE, type BackupAnswer, type Caller, type OpenOptions, openBackups, sha256 } from './house.ts';
 
 type House = Awaited<ReturnType<typeof openBackups>>;
 let house: House;
@@ -17,9 +17,9 @@ afterEach(async () => {
   await house[Symbol.asyncDispose]();
 });
 
-const make = (person: Person, scope: 'user' | 'system', note?: string) =>
+const make = (person: Caller, scope: 'user' | 'system', note?: string) =>
   house.json(person, 'POST', '', { scope, ...(note === undefined ? {} : { note }) });
-const ended = async (person: Person, id: string): Promise<BackupAnswer> => {
+const ended = async (person: Caller, id: string): Promise<BackupAnswer> => {
   let backup = await house.json(person, 'GET', `/${id}`);
   await eventually(async () => {
     backup = await house.json(person, 'GET', `/${id}`);
@@ -27,8 +27,8 @@ const ended = async (person: Person, id: string): Promise<BackupAnswer> => {
   });
   return backup;
 };
-const made = async (person: Person, scope: 'user' | 'system') => ended(person, (await make(person, scope)).id);
-const listed = async (person: Person) =>
+const made = async (person: Caller, scope: 'user' | 'system') => ended(person, (await make(person, scope)).id);
+const listed = async (person: Caller) =>
   ((await (await house.request(person, 'GET', '')).json()) as { items: BackupAnswer[] }).items;
 
 describe('making backups', () => {
@@ -55,7 +55,7 @@ describe('making backups', () => {
     });
   });
 
-  test.each<[Person | null, string, unknown, number]>([
+  test.each<[Caller | null, string, unknown, number]>([
     [null, 'user', undefined, 401],
     ['alice', 'system', undefined, 403],
     ['server', 'user', undefined, 403],

@@ -5,26 +5,20 @@ import { join } from 'node:path';
 import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
 import { databaseLeases } from '../../../src/db/leases.ts';
 import { loadMigrations, migrate } from '../../../src/db/migrate.ts';
-import { users } from '../../../src/db/schema/auth.ts';
 import type { BackupVerification } from '../../../src/db/schema/backups.ts';
 import { startBunServer } from '../../../src/drivers/bun-server.ts';
-import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
 import { createEvents, type Events } from '../../../src/kernel/events.ts';
-import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { createMetrics } from '../../../src/kernel/metrics.ts';
-import { accessProblems } from '../../../src/kernel/problems.ts';
 import { archivePath, packed, writeArchive } from '../../../src/modules/backups/archive.ts';
 import { type BackupWork, createBackups } from '../../../src/modules/backups/index.ts';
 import type { BackupFile, KeptBackup, WorkOptions } from '../../../src/modules/backups/work.ts';
 import type { FormerFile } from '../../../src/modules/uploads/index.ts';
 import type { Database } from '../../../src/ports/database.ts';
-import { createApp } from '../../../src/web/app.ts';
-import { createCors } from '../../../src/web/cors.ts';
-import { createGate, type Identity } from '../../../src/web/gate.ts';
 import { recordingLog } from '../../support/fakes.ts';
+import { moduleGate } from '../../support/module-gate.ts';
+import { identifyByName, insertPeople, newPersonIds, type Person, type PersonIds } from '../../support/people.ts';
 
-const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const;
-export type Person = keyof typeof PEOPLE | 'server';
+export type Caller = Person | 'server';
 
 export interface BackupAnswer {
   readonly id: string;
@@ -148,23 +142,17 @@ export interface OpenOptions {
   /** To go on with, as another process. */
   readonly database?: Database;
   readonly repository?: ReturnType<typeof memoryWork>;
-  readonly ids?: Readonly<Record<keyof typeof PEOPLE, string>>;
+  readonly ids?: PersonIds;
 }
 
 /** The backups module behind the real gate, on a database of its own and a repository in memory. */
 export async function openBackups(options: OpenOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'bunkhouse-backups-'));
   const database = options.database ?? (await openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') }));
-  const ids = options.ids ?? { alice: uuidv7(), bob: uuidv7(), root: uuidv7() };
+  const ids = options.ids ?? newPersonIds();
   if (!options.database) {
     await migrate(database, loadMigrations());
-    await database.write(async (tx) => {
-      for (const [name, role] of Object.entries(PEOPLE)) {
-        const id = ids[name as keyof typeof PEOPLE];
-        const account = { id, email: `${name}@example.org`, role, passwordHash: '', createdAt: 0, updatedAt: 0 };
-        await tx.insert(users).values(account);
-      }
-    });
+    await insertPeople(database, ids);
   }
   const clock = { now: () => Date.now() };
   const repository = options.repository ?? memoryWork(clock.now);
@@ -194,19 +182,9 @@ export async function openBackups(options: OpenOptions = {}) {
       putBack.push({ ownerId, file, content: Buffer.concat(chunks).toString() });
     },
   });
-  const gate = createGate({
-    app: createApp([module.routes], (error) => faults.push(error)),
-    fallbacks: [],
-    identify: (request) => identify(request, ids),
-    clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
-    limiter: memoryRateLimiter(clock),
-    policies: { default: null, auth: null },
-    cors: createCors([]),
-    bodyMaxBytes: 1024 * 1024,
-    isProduction: false,
-    onAnswer: () => undefined,
-    onUnexpected: (error) => faults.push(error),
-    isDraining: () => false,
+  const gate = moduleGate([module.routes], {
+    identify: identifyByName(ids),
+    onFault: (error) => faults.push(error),
   });
   const server = startBunServer({
     hostname: '127.0.0.1',
@@ -217,7 +195,7 @@ export async function openBackups(options: OpenOptions = {}) {
   });
   await module.start();
 
-  const request = (person: Person | null, method: string, path: string, body?: unknown) =>
+  const request = (person: Caller | null, method: string, path: string, body?: unknown) =>
     fetch(`${server.url}/api/backups${path}`, {
       method,
       headers: {
@@ -237,7 +215,7 @@ export async function openBackups(options: OpenOptions = {}) {
     putBack,
     faults,
     request,
-    json: async (person: Person, method: string, path: string, body?: unknown) =>
+    json: async (person: Caller, method: string, path: string, body?: unknown) =>
       (await (await request(person, method, path, body)).json()) as BackupAnswer & { readonly code?: string },
     /** Ends the process; the database stays for another. */
     async stop() {
@@ -258,15 +236,4 @@ export const ARCHIVE_FILE = '01900000-0000-7000-8000-000000000001';
 
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-function identify(request: Request, ids: Readonly<Record<string, string>>): Identity {
-  const name = request.headers.get('authorization')?.slice('Bearer '.length);
-  if (name === undefined) return { caller: null, fault: null };
-  if (name === 'server') return { caller: { kind: 'server', id: 'server', role: 'admin' }, fault: null };
-  const id = ids[name];
-  if (id === undefined) return { caller: null, fault: accessProblems.create('invalid-token') };
-  const role = PEOPLE[name as keyof typeof PEOPLE];
-  const account = { id, email: `${name}@example.org`, name, role, emailVerified: true, createdAt: '' };
-  return { caller: { kind: 'user', id, role, account, sessionId: 'x', via: 'bearer' }, fault: null };
 }

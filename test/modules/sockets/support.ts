@@ -8,12 +8,12 @@ import { accessProblems } from '../../../src/kernel/problems.ts';
 import { createSockets, type SocketsOptions } from '../../../src/modules/sockets/index.ts';
 import type { Bus } from '../../../src/ports/bus.ts';
 import type { RatePolicy } from '../../../src/ports/rate-limiter.ts';
-import { createApp } from '../../../src/web/app.ts';
 import { createCors } from '../../../src/web/cors.ts';
-import { createGate, type Identity } from '../../../src/web/gate.ts';
+import type { GateOptions, Identity } from '../../../src/web/gate.ts';
 import { refusedResponse } from '../../../src/web/hosts.ts';
 import { type Call, createClient } from '../../support/client.ts';
 import { type FakeClock, fakeClock, recordingLog } from '../../support/fakes.ts';
+import { moduleGate } from '../../support/module-gate.ts';
 
 export const SERVER_KEY = 'a-server-key-of-the-tests-that-is-long-enough';
 
@@ -64,6 +64,10 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     return header === null ? { caller: null, fault: null } : identifyToken(header.slice('Bearer '.length));
   };
 
+  const clientEnd: GateOptions['clientEnd'] = (_headers, { peerAddress, isSecure }) => ({
+    address: peerAddress,
+    isSecure,
+  });
   const sockets = createSockets({
     bus,
     clock,
@@ -74,7 +78,7 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     policy: options.policy ?? null,
     identify,
     logins: options.logins ?? { version: () => 0, findEnded: async () => [] },
-    clientEnd: (_headers, { peerAddress, isSecure }) => ({ address: peerAddress, isSecure }),
+    clientEnd,
     publicUrl: options.publicUrl ?? (() => 'https://own.example'),
     corsOrigins: options.corsOrigins ?? [],
     rules: options.rules ?? {},
@@ -84,19 +88,12 @@ export async function openSockets(options: SocketHouseOptions = {}) {
     ...(options.rpc ? { rpc: options.rpc } : {}),
     ...(options.pusher ? { pusher: options.pusher } : {}),
   });
-  const gate = createGate({
-    app: createApp([sockets.routes ?? []].flat(), (error) => faults.push(error)),
-    fallbacks: [],
+  const gate = moduleGate([sockets.routes ?? []].flat(), {
     identify,
-    clientEnd: (_headers, { peerAddress, isSecure }) => ({ address: peerAddress, isSecure }),
+    clientEnd,
     limiter,
-    policies: { default: null, auth: null },
     cors: createCors(options.corsOrigins ?? []),
-    bodyMaxBytes: 1024 * 1024,
-    isProduction: false,
-    onAnswer: () => undefined,
-    onUnexpected: (error) => faults.push(error),
-    isDraining: () => false,
+    onFault: (error) => faults.push(error),
   });
   const server = startBunServer({
     hostname: '127.0.0.1',

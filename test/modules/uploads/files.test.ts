@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { eventually } from '../../support/eventually.ts';
-import { type FileAnswer, openUploads, type Person } from './support.ts';
+import type { Person } from '../../support/people.ts';
+import { type FileAnswer, openUploads } from './support.ts';
 
 type Uploads = Awaited<ReturnType<typeof openUploads>>;
 let uploads: Uploads;

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { fileVariants } from '../../../src/db/schema/uploads.ts';
 import { eventually } from '../../support/eventually.ts';
+import type { Person } from '../../support/people.ts';
 import { ANIMATED_GIF, bomb, halves, jpeg, noise, POLYGLOT, sizeOf, withExif } from '../../support/pictures.ts';
-import { type FileAnswer, openUploads, type Person, type UploadsOptions } from './support.ts';
+import { type FileAnswer, openUploads, type UploadsOptions } from './support.ts';
 
 type Uploads = Awaited<ReturnType<typeof openUploads>>;
 let uploads: Uploads;

@@ -3,8 +3,9 @@ import { fileLinks } from '../../../src/db/schema/uploads.ts';
 import { createLinks } from '../../../src/modules/uploads/links.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import { type FakeClock, fakeClock } from '../../support/fakes.ts';
+import type { Person } from '../../support/people.ts';
 import { halves } from '../../support/pictures.ts';
-import { type FileAnswer, openUploads, type Person, type UploadsOptions } from './support.ts';
+import { type FileAnswer, openUploads, type UploadsOptions } from './support.ts';
 
 type Uploads = Awaited<ReturnType<typeof openUploads>>;
 let uploads: Uploads;

@@ -4,7 +4,8 @@ import { doomedObjects } from '../../../src/db/schema/uploads.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import type { FormerFile } from '../../../src/modules/uploads/index.ts';
 import { uploadProblems } from '../../../src/modules/uploads/problems.ts';
-import { type FileAnswer, openUploads, type Person, type UploadsOptions } from './support.ts';
+import type { Person } from '../../support/people.ts';
+import { type FileAnswer, openUploads, type UploadsOptions } from './support.ts';
 
 let uploads: Awaited<ReturnType<typeof openUploads>>;
 const open = async (options: UploadsOptions = {}) => {

@@ -9,11 +9,7 @@ import { startBunServer } from '../../../src/drivers/bun-server.ts';
 import { childImages } from '../../../src/drivers/child-images.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
 import { diskResumableStore } from '../../../src/drivers/disk-resumable-store.ts';
-import { memoryRateLimiter } from '../../../src/drivers/memory-rate-limiter.ts';
-import type { Role } from '../../../src/kernel/caller.ts';
 import { createEvents, type Events } from '../../../src/kernel/events.ts';
-import { uuidv7 } from '../../../src/kernel/ids.ts';
-import { accessProblems } from '../../../src/kernel/problems.ts';
 import { isBackupUnderWay } from '../../../src/modules/backups/creation-lease.ts';
 import { createUploads, type TusOptions } from '../../../src/modules/uploads/index.ts';
 import { type Clock, systemClock } from '../../../src/ports/clock.ts';
@@ -21,14 +17,10 @@ import type { Database } from '../../../src/ports/database.ts';
 import type { Images } from '../../../src/ports/images.ts';
 import type { ObjectStore } from '../../../src/ports/object-store.ts';
 import type { ResumableStore } from '../../../src/ports/resumable-store.ts';
-import { createApp } from '../../../src/web/app.ts';
-import { createCors } from '../../../src/web/cors.ts';
-import { createGate, type Identity } from '../../../src/web/gate.ts';
 import { recordingLog } from '../../support/fakes.ts';
 import { filesBelow } from '../../support/files-below.ts';
-
-const PEOPLE = { alice: 'user', bob: 'user', root: 'admin' } as const satisfies Record<string, Role>;
-export type Person = keyof typeof PEOPLE;
+import { moduleGate } from '../../support/module-gate.ts';
+import { identifyByName, insertPeople, newPersonIds, type Person } from '../../support/people.ts';
 
 export interface UploadsOptions {
   readonly maxFileBytes?: number;
@@ -59,15 +51,8 @@ export async function openUploads(options: UploadsOptions = {}) {
   const objects = options.objectsRoot ?? join(directory, 'objects');
   const plainDatabase = await openEmbeddedDatabase({ name: 'main', path: join(directory, 'main.db') });
   await migrate(plainDatabase, loadMigrations());
-  const ids = { alice: uuidv7(), bob: uuidv7(), root: uuidv7() };
-  await plainDatabase.write(async (tx) => {
-    for (const [name, role] of Object.entries(PEOPLE)) {
-      const id = ids[name as Person];
-      await tx
-        .insert(users)
-        .values({ id, email: `${name}@example.org`, role, passwordHash: '', createdAt: 0, updatedAt: 0 });
-    }
-  });
+  const ids = newPersonIds();
+  await insertPeople(plainDatabase, ids);
 
   const database = options.wrapDatabase?.(plainDatabase) ?? plainDatabase;
   const plainStore = diskObjectStore({ root: objects });
@@ -109,19 +94,9 @@ export async function openUploads(options: UploadsOptions = {}) {
       publicUrl: () => server.url,
       keepsDeleted: (tx) => isBackupUnderWay(tx, options.clock ?? systemClock),
     });
-    const gate = createGate({
-      app: createApp(module.routes, (error) => faults.push(error)),
-      fallbacks: [],
-      identify: (request) => identify(request, ids),
-      clientEnd: () => ({ address: '127.0.0.1', isSecure: false }),
-      limiter: memoryRateLimiter(systemClock),
-      policies: { default: null, auth: null },
-      cors: createCors([]),
-      bodyMaxBytes: 1024 * 1024,
-      isProduction: false,
-      onAnswer: () => undefined,
-      onUnexpected: (error) => faults.push(error),
-      isDraining: () => false,
+    const gate = moduleGate(module.routes, {
+      identify: identifyByName(ids),
+      onFault: (error) => faults.push(error),
     });
     const server = startBunServer({
       hostname: '127.0.0.1',
@@ -197,15 +172,4 @@ export interface FileAnswer {
   readonly updatedAt: string;
   readonly url: string;
   readonly thumbhash?: string;
-}
-
-function identify(request: Request, ids: Record<Person, string>): Identity {
-  const token = /^Bearer (\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
-  if (token === undefined) return { caller: null, fault: null };
-  if (token === 'server') return { caller: { kind: 'server', id: 'server', role: 'admin' }, fault: null };
-  if (!(token in PEOPLE)) return { caller: null, fault: accessProblems.create('invalid-token') };
-  const person = token as Person;
-  const [id, role] = [ids[person], PEOPLE[person]];
-  const account = { id, role, email: `${person}@example.org`, name: '', emailVerified: false, createdAt: '' };
-  return { caller: { kind: 'user', id, role, account, sessionId: 's', via: 'bearer' }, fault: null };
 }

@@ -1,5 +1,6 @@
+import type { Person } from '../../support/people.ts';
 import { connectRaw, type RawConnection } from '../../support/raw.ts';
-import type { openUploads, Person } from './support.ts';
+import type { openUploads } from './support.ts';
 
 type Uploads = Awaited<ReturnType<typeof openUploads>>;
 
