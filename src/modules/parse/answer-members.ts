@@ -8,14 +8,10 @@ import type { ViewOutput } from './view.ts';
 export function toMembers({ result, warnings }: ViewOutput): Uint8Array {
   const after = `,"warnings":${JSON.stringify(warnings)}`;
   if (!holdsBytes(result)) return new TextEncoder().encode(`"result":${JSON.stringify(result ?? null)}${after}`);
-  const parts = Object.entries(result).flatMap(([name, value]) => {
-    if (value === undefined) return [];
-    const text = value instanceof Uint8Array ? quote(value) : Buffer.from(JSON.stringify(value));
-    return [Buffer.from(`,${JSON.stringify(name)}:`), text];
-  });
-  // The comma before the first property.
-  parts[0] = (parts[0] as Buffer).subarray(1);
-  return Buffer.concat([Buffer.from('"result":{'), ...parts, Buffer.from(`}${after}`)]);
+  const properties = Object.entries(result)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${json(name)}:${value instanceof Uint8Array ? quote(value) : json(value)}`);
+  return Buffer.from(`"result":{${properties.join(',')}}${inBytes(after)}`, 'latin1');
 }
 
 function holdsBytes(result: unknown): result is object {
@@ -23,12 +19,21 @@ function holdsBytes(result: unknown): result is object {
   return Object.values(result).some((value) => value instanceof Uint8Array);
 }
 
-/** A text as a JSON string (RFC 8259 §7). Only ASCII is escaped, so each byte may stand for a character while that is done. */
-function quote(utf8: Uint8Array): Buffer {
+/** A text whose every character stands for a byte of the given one in UTF-8. */
+function inBytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+function json(value: unknown): string {
+  return inBytes(JSON.stringify(value));
+}
+
+/** A text as a JSON string (RFC 8259 §7). Only ASCII is escaped, so it may be done with characters that stand for bytes. */
+function quote(utf8: Uint8Array): string {
   const bytes = Buffer.from(utf8.buffer, utf8.byteOffset, utf8.byteLength);
-  if (!isUtf8(bytes)) return Buffer.from(JSON.stringify(new TextDecoder().decode(bytes)));
+  if (!isUtf8(bytes)) return json(new TextDecoder().decode(bytes));
   const text = bytes.toString('latin1');
-  return Buffer.from(CONTROLS.test(text) ? JSON.stringify(text) : `"${text.replace(/["\\]/g, '\\$&')}"`, 'latin1');
+  return CONTROLS.test(text) ? JSON.stringify(text) : `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for

@@ -25,6 +25,7 @@ type LoadViews = () => Promise<Readonly<Record<string, View>>>;
 
 /** The work of a child: reads the body, decodes the source and looks at it. Throws nothing but bugs. */
 export function createParseChild(languages: Readonly<Record<Language, LoadViews>>) {
+  const loaded: Partial<Record<Language, Readonly<Record<string, View>>>> = {};
   return async (job: ParseJob): Promise<ParseResult> => {
     try {
       const asked = job.request ? { ...job, request: job.request } : await readJob(job);
@@ -32,8 +33,8 @@ export function createParseChild(languages: Readonly<Record<Language, LoadViews>
       if (asked.bytes.byteLength > job.maxBytes) throw parseProblems.create('too-large');
       const { view, options } = asked.request;
       const source = openSource(asked.bytes, asked.contentType, job.language);
-      const views = await languages[job.language]();
-      const look = views[view] as View;
+      loaded[job.language] ??= await languages[job.language]();
+      const look = loaded[job.language]?.[view] as View;
       const output = await look(Object.assign(source, { url: baseOf(options, job.url), options }));
       const members = toMembers(output);
       if (members.byteLength > MAX_OUTPUT_BYTES) throw parseProblems.create('output-too-large');
