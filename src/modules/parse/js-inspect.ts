@@ -1,4 +1,5 @@
-import { linesOf, parseScript, parseValid, toWarnings } from './js-source.ts';
+import type { Warning } from './job.ts';
+import { linesOf, type OxcError, parseScript, parseValid, toWarnings } from './js-source.ts';
 import type { View } from './view.ts';
 
 /** The tree of a program as ESTree has it (https://github.com/estree/estree), with the nodes of TypeScript. */
@@ -13,10 +14,24 @@ export const errorsView: View = (input) => {
   const { errors } = parseScript(input, true);
   const listed = toWarnings(errors, input.text).map((warning, at) => ({
     ...warning,
-    frame: errors[at]?.codeframe ?? null,
+    frame: frameOf(errors[at] as OxcError, warning, input.text),
   }));
   return { result: { isValid: errors.length === 0, total: errors.length, errors: listed }, warnings: [] };
 };
+
+/** The parser draws whole lines; of a program that is one line, only what is around the place is shown. */
+const MAX_FRAME = 2_000;
+const FRAME_AROUND = 60;
+
+function frameOf({ codeframe, labels }: OxcError, { line = 1, column = 1, length = 1 }: Warning, text: string) {
+  const [label] = labels;
+  if (codeframe === null || codeframe.length <= MAX_FRAME || !label) return codeframe?.slice(0, MAX_FRAME) ?? null;
+  const before = text.slice(label.start - Math.min(column - 1, FRAME_AROUND), label.start);
+  const [after = ''] = text.slice(label.start, label.start + FRAME_AROUND).split('\n', 1);
+  const margin = `${line} | `;
+  const marks = '^'.repeat(Math.max(1, Math.min(length, after.length)));
+  return `${margin}${before}${after}\n${' '.repeat(margin.length + before.length)}${marks}`;
+}
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);
 /** Where a program may go one way or another (McCabe 1976). */

@@ -34,7 +34,7 @@ export const parseProblems = defineProblems('parse', {
   'not-text': { status: 422, title: 'Not text', detail: 'The source is binary data, or text of an unknown encoding.' },
   selector: { status: 422, title: 'Invalid selector', detail: 'The selector is not one that can be matched.' },
   'source-not-found': {
-    status: 422,
+    status: 404,
     title: 'No such file',
     detail: 'There is no file of this fileId that you may read.',
   },

@@ -59,6 +59,7 @@ export function parseRoutes(service: ParseService, maxBytes: number) {
           },
           responses: {
             200: jsonResponse('What the view shows.', describeAnswer(language)),
+            404: problemResponse('There is no such file, or none that the caller may read.'),
             413: problemResponse('The source is too large.'),
             422: problemResponse('The source, or the request, is not one that can be read.'),
             503: problemResponse('Too many sources wait.'),

@@ -60,7 +60,7 @@ export type ParseService = ReturnType<typeof createParseService>;
 /** How long one source may be worked on. */
 const DEADLINE_MS = 10_000;
 /** Part of every key: rises when the same source gets another answer. */
-const FORMAT = 2;
+const FORMAT = 3;
 /** How long an answer is kept; it never gets wrong, so this is for the room it takes. */
 const KEPT_SECONDS = 7 * 24 * 3600;
 /** How long somebody waits for an answer, the queue included. */

@@ -88,6 +88,18 @@ describe('looking', () => {
     expect((await look('js', 'let a', 'errors')).result).toEqual({ isValid: true, total: 0, errors: [] });
   });
 
+  test('shows of a long line what is around the place', async () => {
+    const fill = 'f();'.repeat(20_000);
+    const { result } = await look('js', `a;\n${fill}let b = ;${fill}\nc;`, 'errors');
+    expect(result.errors[0]).toMatchObject({ line: 2, column: fill.length + 9 });
+    const [code, marks] = result.errors[0].frame.split('\n');
+    expect(code).toHaveLength('2 | '.length + 120);
+    expect(code).toContain('f();let b = ;f();');
+    expect(code[marks.indexOf('^')]).toBe(';');
+    const { frame } = (await look('js', `let b = }${fill}`, 'errors')).result.errors[0];
+    expect(frame.split('\n')[0]).toBe(`1 | let b = }${fill}`.slice(0, '1 | let b = '.length + 60));
+  });
+
   test('counts what there is', async () => {
     const source =
       'import "a";\n// c\nfunction f(a, b) { if (a && b) return a ? 1 : 2 }\nclass X { m() { for (;;) {} } }\nexport const g = () => import("z")';
