@@ -1,58 +1,32 @@
-import { join, resolve } from 'node:path';
 import { findBackupRisk } from './backup-repository.ts';
 import { backupWork } from './backup-work.ts';
-import { parseCacheUrl } from './config/cache-url.ts';
 import { describeSecrets } from './config/describe.ts';
 import type { Config } from './config/load.ts';
-import { joinProxyRoutes } from './config/proxy-routes.ts';
 import { claimFile } from './db/exclusive-use.ts';
 import { databaseLeases } from './db/leases.ts';
 import { loadMigrations, migrate } from './db/migrate.ts';
 import { openDatabases } from './db/registry.ts';
 import { bunPasswordHasher } from './drivers/bun-password-hasher.ts';
 import { type BunServer, startBunServer, startPlainServer } from './drivers/bun-server.ts';
-import { fittingCacheBytes } from './drivers/cache-budget.ts';
 import { childImages } from './drivers/child-images.ts';
-import { fallbackBus } from './drivers/fallback-bus.ts';
-import { fanOutBus } from './drivers/fan-out-bus.ts';
-import { fetchUpstream } from './drivers/fetch-upstream.ts';
-import { hostAddresses } from './drivers/host-addresses.ts';
 import { jwtSigner } from './drivers/jwt-signer.ts';
-import { memoryBus } from './drivers/memory-bus.ts';
-import { memoryRateLimiter } from './drivers/memory-rate-limiter.ts';
-import { openPhpPool } from './drivers/php-pools.ts';
 import { pinoLogger } from './drivers/pino-logger.ts';
 import { isKnownDead, ownGlobalIdentity } from './drivers/process-identity.ts';
-import { redisBus } from './drivers/redis-bus.ts';
-import { redisRateLimiter } from './drivers/redis-rate-limiter.ts';
 import { loadOrCreateSecret } from './drivers/secret-file.ts';
 import { openStaticFile } from './drivers/static-files.ts';
-import { openCacheBackend } from './drivers/unstorage-backend.ts';
 import { createEvents } from './kernel/events.ts';
-import { randomToken } from './kernel/ids.ts';
 import { createKeyring } from './kernel/keys.ts';
 import { createLifecycle } from './kernel/lifecycle.ts';
-import { MemoryTier } from './kernel/memory-tier.ts';
 import { createMetrics } from './kernel/metrics.ts';
-import { createAuth, SESSION_COOKIE } from './modules/auth/index.ts';
+import { createAuth } from './modules/auth/index.ts';
 import { isBackupUnderWay } from './modules/backups/creation-lease.ts';
 import { createBackups } from './modules/backups/index.ts';
 import { applyPendingRestore, isRestorePending, reportSwap } from './modules/backups/pending-restore.ts';
-import {
-  createCache,
-  createHttpCache,
-  createHttpOperations,
-  createHttpRules,
-  createSharedStore,
-  type HttpMeta,
-} from './modules/cache/index.ts';
 import { createDocs } from './modules/docs/index.ts';
-import { createGateway, createLanding } from './modules/gateway/index.ts';
+import { createLanding } from './modules/gateway/index.ts';
 import { createHealth } from './modules/health/index.ts';
 import { createAccessLog } from './modules/logs/access-log.ts';
 import { createParse } from './modules/parse/index.ts';
-import { createPhp } from './modules/php/index.ts';
-import { createProxy } from './modules/proxy/index.ts';
 import { createSockets } from './modules/sockets/index.ts';
 import { createUploads } from './modules/uploads/index.ts';
 import { parserPool } from './parser-pool.ts';
@@ -60,7 +34,8 @@ import { databaseLocations, locations, VERSION } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
 import type { Fetcher } from './ports/fetcher.ts';
 import type { Logger } from './ports/logger.ts';
-import { problemTables } from './problem-tables.ts';
+import { openSharedState } from './shared-state.ts';
+import { createSite } from './site.ts';
 import { openStorage, storageLocation } from './storage.ts';
 import { createApp } from './web/app.ts';
 import { createClientEnd } from './web/client-address.ts';
@@ -88,8 +63,6 @@ export interface Server {
 
 /** How long running requests may take to finish while the server stops. */
 const DRAIN_MS = 15_000;
-/** How long the start waits for Redis. */
-const BUS_WAIT_MS = 5_000;
 /** How long sockets may take to be told that they should reconnect. */
 const SOCKET_DRAIN_MS = 10_000;
 
@@ -130,12 +103,8 @@ export async function createServer(config: Config): Promise<Server> {
   const database = databases.main;
   const storage = await openStorage(storageLocation(config), config, log);
   const store = storage.objects;
-  const onRedisFault = (error: unknown) => log.warn({ err: error }, 'Redis cannot be reached');
-  const localLimiter = memoryRateLimiter(clock);
-  const sharedLimiter = config.redisUrl
-    ? redisRateLimiter({ url: config.redisUrl, local: localLimiter, onFault: onRedisFault })
-    : null;
-  const limiter = sharedLimiter ?? localLimiter;
+  const shared = await openSharedState(config, { clock, log, metrics });
+  const { limiter, bus } = shared;
   const policies = {
     default: config.rateLimit && { name: 'default', ...config.rateLimit },
     auth: config.rateLimitAuth && { name: 'auth', ...config.rateLimitAuth },
@@ -195,27 +164,6 @@ export async function createServer(config: Config): Promise<Server> {
     keepsDeleted: async (tx) => isRestorePending(dataDir) || (await isBackupUnderWay(tx, clock)),
   });
   const clientEnd = createClientEnd(config.trustProxy);
-  const localBus = memoryBus({ clock });
-  const sharedBus = config.redisUrl
-    ? redisBus({
-        url: config.redisUrl,
-        clock,
-        onFault: onRedisFault,
-        onChange: (isUp) => log.info({ isUp }, isUp ? 'Redis is there' : 'Redis is gone; this process goes on alone'),
-      })
-    : null;
-  const bus = fanOutBus(sharedBus ? fallbackBus(sharedBus, localBus) : localBus);
-  const cacheLocation = parseCacheUrl(config.cacheUrl);
-  const memory = new MemoryTier(cacheLocation.memoryBytes ?? fittingCacheBytes());
-  const cacheStore = createSharedStore({
-    backend: await openCacheBackend({ ...cacheLocation, onFault: onRedisFault }),
-    memory,
-    ...(cacheLocation.diskBytes === undefined ? {} : { backendBytes: cacheLocation.diskBytes }),
-    bus,
-    clock,
-    log,
-    metrics,
-  });
   const sockets = createSockets({
     bus,
     clock,
@@ -237,73 +185,21 @@ export async function createServer(config: Config): Promise<Server> {
         : null,
     version: VERSION,
   });
-  const httpCache = createHttpCache({
-    space: cacheStore.space<HttpMeta>('http'),
-    clock,
-    randomId: () => randomToken(9),
-    onFault: (error) => log.warn({ err: error }, 'a stored answer could not be renewed'),
-  });
   const hostCheck = () =>
     createHostCheck({
       allowed: [...(config.allowedHosts ?? []), ...(config.flyAppName ? [`${config.flyAppName}.fly.dev`] : [])],
       publicUrl: publicUrl(),
     });
-  const httpOperations = createHttpOperations({
-    cache: httpCache,
-    purge: (order) => cacheStore.purge(order),
-    origins: () => (isServed(php) ? [proxy.origin, php.origin] : [proxy.origin]),
+  const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
+  const { cache, proxy, php, gateway } = createSite(config, {
+    dataDir,
+    cacheStore: shared.cacheStore,
+    memory: shared.memory,
+    publisherKey,
     publicUrl,
+    localUrl,
     isHostAllowed: (host) => hostCheck()(host),
-    now: clock.now,
-  });
-  const { phpFpm } = config;
-  const cache = createCache({
-    store: cacheStore,
-    http: httpOperations,
-    isSidecar: typeof phpFpm === 'object' && 'hostname' in phpFpm ? hostAddresses(phpFpm.hostname, clock) : null,
-    clock,
-    log,
-  });
-  const ruleFor = createHttpRules(config.cacheRules ?? []);
-  const proxy = createProxy({
-    routes: joinProxyRoutes(config.proxyRoutes ?? []),
-    send: fetchUpstream,
-    cache: httpCache,
-    ruleFor,
-    clock,
-    instance: randomToken(9),
-    ownCookie: SESSION_COOKIE,
-  });
-  const php = createPhp({
-    root: config.phpRoot,
-    mount: config.phpMount,
-    mode: config.phpMode,
-    script: config.phpScript,
-    deny: config.phpDeny,
-    follow: config.phpFollow ?? [],
-    sendfileRoot: config.phpSendfileRoot,
-    createPool: (observer) =>
-      openPhpPool(
-        {
-          phpFpm: config.phpFpm,
-          documentRoot: resolve(config.phpRoot),
-          dataDir,
-          children: config.phpChildren,
-          maxBodyBytes: config.uploadMaxSize,
-          log,
-        },
-        observer,
-      ),
-    maxBodyBytes: config.uploadMaxSize,
-    spoolDir: join(dataDir, 'php-fpm', 'spool'),
-    version: VERSION,
-    host: config.host,
-    publish: () => ({ url: `${localUrl()}/api/sockets/publish`, key: publisherKey }),
-    sessionCookie: SESSION_COOKIE,
-    cache: httpCache,
-    ruleFor,
-    before: () => gateway.fallbacks ?? [],
-    openFile: openStaticFile,
+    isServed,
     clock,
     log,
     metrics,
@@ -334,7 +230,6 @@ export async function createServer(config: Config): Promise<Server> {
     findFile: uploads.findFile,
     putBack: uploads.putBack,
   });
-  const isServed = ({ name }: Module) => config.servers.some((server) => server === name);
   const health = createHealth({
     checks: [
       ...databases.all.map((each) => ({
@@ -354,13 +249,6 @@ export async function createServer(config: Config): Promise<Server> {
     clock,
     log,
     isDraining: () => isDraining,
-  });
-  const gateway = createGateway({
-    publicDir: resolve(config.publicDir),
-    openFile: openStaticFile,
-    clock,
-    memory,
-    problems: problemTables,
   });
   const docs = createDocs({ version: VERSION, openFile: openStaticFile, modules: () => modules });
   const landing = createLanding(VERSION);
@@ -418,7 +306,7 @@ export async function createServer(config: Config): Promise<Server> {
     // For a start that failed half-way; else nothing is left of it by now.
     stop: () => listener?.stop(),
   });
-  if (sharedLimiter) lifecycle.add({ name: 'shared rate limits', stop: () => sharedLimiter.close() });
+  lifecycle.add({ name: 'shared rate limits', stop: () => shared.closeLimiter() });
   lifecycle.add({
     name: 'database',
     start: async () => {
@@ -427,11 +315,7 @@ export async function createServer(config: Config): Promise<Server> {
     },
     stop: () => databases.close(),
   });
-  if (sharedBus) {
-    // Clients that come before it is there would be told that their past is lost.
-    const late = () => new Promise<void>((resolve) => setTimeout(resolve, BUS_WAIT_MS).unref());
-    lifecycle.add({ name: 'shared bus', start: () => Promise.race([sharedBus.opened, late()]) });
-  }
+  lifecycle.add({ name: 'shared bus', start: () => shared.start() });
   for (const module of modules) {
     lifecycle.add({
       name: module.name,

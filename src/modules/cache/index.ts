@@ -21,6 +21,7 @@ export { createHttpOperations } from './http-operations.ts';
 export { httpCacheProblems } from './http-problems.ts';
 export { createHttpRules } from './http-rules.ts';
 export { cacheProblems } from './problems.ts';
+export type { OpenCacheStore } from './store.ts';
 
 export interface CacheStoreParts {
   readonly backend: CacheBackend | null;
