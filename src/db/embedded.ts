@@ -91,8 +91,12 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
     for (const job of jobs) job.reject(mapDatabaseError(error));
   };
 
+  /** The latest flush; fulfilled in any case. */
+  let flushing: Promise<void> | null = null;
   const drain = async () => {
     while (queue.length > 0) {
+      // Nobody would hear of a commit before the next flush: until that can begin, more may come to share it.
+      if (queue.length < GROUP_SIZE) await flushing;
       const group = takeGroup(queue);
       if (fault === null) await runAndFlush(group);
       else breakDown(fault, group);
@@ -120,9 +124,9 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
       for (const { job, value } of done) job.resolve(value);
     };
     if (!walSync) return settle();
-    // Flushing overlaps with the next group; each writer waits for the flush that began after its commit. A flush that failed
-    // may have dropped pages for good, and what is written after it could not be recovered past the gap.
-    walSync.flush().then(settle, (error) =>
+    // Each writer waits for the flush that began after its commit. A flush that failed may have dropped pages for good, and what is
+    // written after it could not be recovered past the gap.
+    flushing = walSync.flush().then(settle, (error) =>
       breakDown(
         error,
         done.map(({ job }) => job),
