@@ -5,7 +5,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { refused } from './intake.ts';
 import type { Quota, Reservation } from './quota.ts';
 
-/** So much may come in without a reservation: it is cheaper to look when it is there. */
+/** So much may come in without a reservation: whether it fits is looked at once, when it becomes a file. */
 const FREE_BYTES = 64 * 1024;
 /** A stream of unknown length reserves as much again as it has had, within these bounds. */
 const MIN_STEP_BYTES = 1024 * 1024;
@@ -23,7 +23,10 @@ export interface AllowanceRequest {
 
 /** The part of a user's quota that one upload may fill. */
 export interface Allowance {
-  /** Bytes that fit. For a stream of unknown length endless: {@link metered} tells when it is full. */
+  /**
+   * Bytes that fit. Endless for a stream of unknown length, of which {@link metered} tells when it is full, and for a small body, which is
+   * looked at when it becomes a file.
+   */
   readonly room: number;
   /** To be settled when the upload becomes a file; `null` when nothing is held. */
   reservationId(): string | null;
@@ -65,8 +68,7 @@ export function createAllowances(database: Database, quota: Quota, log: Logger):
     };
     const roomFor = async (): Promise<number> => {
       if (!quota.isLimited || declaredBytes === null) return Number.POSITIVE_INFINITY;
-      if (declaredBytes > FREE_BYTES) return hold(declaredBytes);
-      return (await quota.left(database.read, ownerId)) + (replaced?.size ?? 0);
+      return declaredBytes > FREE_BYTES ? hold(declaredBytes) : Number.POSITIVE_INFINITY;
     };
 
     return {

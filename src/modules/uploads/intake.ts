@@ -3,7 +3,7 @@ import { storageProblems } from '../../kernel/problems.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
 import { tapHead } from './incoming.ts';
 import { uploadProblems } from './problems.ts';
-import { prepareSniffing, SNIFF_BYTES, sniffType } from './sniff.ts';
+import { loadSniffing, SNIFF_BYTES, type SniffType } from './sniff.ts';
 
 /** What may be kept; 0 for no limit. */
 export interface UploadLimits {
@@ -45,27 +45,31 @@ export function assertFits(bytes: number, limits: UploadLimits, quotaLeft: numbe
  * Stores a stream as the content of a file, within the file limit and `room` bytes of quota. On failure nothing remains.
  * @param isDisposable as in `ObjectStore.put`.
  */
-export async function takeIn(
-  store: ObjectStore,
+export type TakeIn = (
   fileId: string,
   source: AsyncIterable<Uint8Array>,
-  limits: UploadLimits,
   room: number,
-  isDisposable = false,
-): Promise<StoredContent> {
+  isDisposable?: boolean,
+) => Promise<StoredContent>;
+
+export function createIntake(store: Pick<ObjectStore, 'put'>, limits: UploadLimits): TakeIn {
   const fileLimit = limits.maxFileBytes > 0 ? limits.maxFileBytes : Number.POSITIVE_INFINITY;
-  const { body, head } = tapHead(source, SNIFF_BYTES);
-  await prepareSniffing();
-  try {
-    const { key, size, sha256 } = await store.put(`files/${fileId}/${randomToken(12)}`, body, {
-      maxBytes: Math.min(fileLimit, room),
-      isDisposable,
-    });
-    return { objectKey: key, size, sha256, type: await sniffType(head()) };
-  } catch (error) {
-    if (!storageProblems.is(error, 'too-large')) throw error;
-    throw refused(fileLimit <= room ? 'too-large' : 'quota-exceeded');
-  }
+  let sniffType: SniffType | null = null;
+  return async (fileId, source, room, isDisposable = false) => {
+    const { body, head } = tapHead(source, SNIFF_BYTES);
+    // Before there is something to lose.
+    sniffType ??= await loadSniffing();
+    try {
+      const { key, size, sha256 } = await store.put(`files/${fileId}/${randomToken(12)}`, body, {
+        maxBytes: Math.min(fileLimit, room),
+        isDisposable,
+      });
+      return { objectKey: key, size, sha256, type: await sniffType(head()) };
+    } catch (error) {
+      if (!storageProblems.is(error, 'too-large')) throw error;
+      throw refused(fileLimit <= room ? 'too-large' : 'quota-exceeded');
+    }
+  };
 }
 
 /** The rest of the body stays unread, so the connection cannot carry another request. */

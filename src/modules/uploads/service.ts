@@ -18,7 +18,7 @@ import {
 } from './admission.ts';
 import { type Allowance, type AllowanceRequest, createAllowances } from './allowance.ts';
 import { readFileName } from './file-name.ts';
-import { assertFits, type StoredContent, takeIn, type UploadLimits } from './intake.ts';
+import { assertFits, createIntake, type StoredContent, type UploadLimits } from './intake.ts';
 import { uploadProblems } from './problems.ts';
 import { createQuota } from './quota.ts';
 import { type FileRecord, fileStore } from './store.ts';
@@ -55,6 +55,7 @@ export function createUploadService(options: UploadServiceOptions) {
   const { database, store, clock, events, log, limits, onDoomed } = options;
   const quota = createQuota(limits.userQuotaBytes, clock);
   const openAllowance = createAllowances(database, quota, log);
+  const takeIn = createIntake(store, limits);
   const { admit, abandon } = createAdmission({ ...options, quota, hook: options.admission });
 
   const recent = new LruMap<string, { readonly file: FileRecord; readonly version: number }>(RECENT_FILES);
@@ -88,7 +89,7 @@ export function createUploadService(options: UploadServiceOptions) {
       const visibility = await receive(async (sentName, body) => {
         const name = readFileName(sentName);
         const id = uuidv7(clock.now());
-        const content = await takeIn(store, id, allowance.metered(body), limits, room);
+        const content = await takeIn(id, allowance.metered(body), room);
         room -= content.size;
         stored.push({ ...content, id, name });
       });
@@ -114,7 +115,7 @@ export function createUploadService(options: UploadServiceOptions) {
     let isAdmitted = false;
     try {
       if (declaredBytes !== null) assertFits(declaredBytes, limits, allowance.room);
-      const content = await takeIn(store, objectOf, allowance.metered(body), limits, allowance.room, true);
+      const content = await takeIn(objectOf, allowance.metered(body), allowance.room, true);
       const wanted = await describeOrAbandon(content, describe);
       const admitted = await admit({ ...wanted, ownerId, reservationId: allowance.reservationId() });
       isAdmitted = true;

@@ -1,4 +1,6 @@
-/** How much of a file's beginning {@link sniffType} wants to see, in bytes. */
+import type { MagicParser } from './magic.ts';
+
+/** How much of a file's beginning {@link SniffType} wants to see, in bytes. */
 export const SNIFF_BYTES = 4096;
 
 const OPAQUE = 'application/octet-stream';
@@ -15,30 +17,30 @@ export function isPicture(type: string): boolean {
   return PICTURE_TYPES.has(type);
 }
 
-/** Its many formats are loaded with the first upload, not with the server. */
-const loadDetector = () => import('file-type');
-
-/** Loads what {@link sniffType} needs, so that this cannot fail when there is something to lose. */
-export async function prepareSniffing(): Promise<void> {
-  await loadDetector();
-}
-
 /**
  * The media type of a file by its first bytes: magic numbers, then what browsers would take for SVG, HTML or XML, then
  * UTF-8 text. What the client claims is never asked. A polyglot is called one thing here and served so that it cannot
  * act as the other (`serving.ts`).
  */
-export async function sniffType(head: Uint8Array): Promise<string> {
-  const known = await byMagic(head);
-  if (known !== null && known !== 'application/xml') return known;
-  const text = decodeText(head);
-  return text === null ? (known ?? OPAQUE) : typeOfText(text);
+export type SniffType = (head: Uint8Array) => Promise<string>;
+
+/** Loads what a {@link SniffType} needs, with the first upload and not with the server; sniffing then cannot fail. */
+export async function loadSniffing(): Promise<SniffType> {
+  const { MagicParser } = await import('./magic.ts');
+  return async (head) => {
+    const known = await byMagic(new MagicParser(), head);
+    if (known !== null && known !== 'application/xml') return known;
+    const text = decodeText(head);
+    return text === null ? (known ?? OPAQUE) : typeOfText(text);
+  };
 }
 
-async function byMagic(head: Uint8Array): Promise<string | null> {
-  const { fileTypeFromBuffer } = await loadDetector();
+/** As a {@link SniffType} that is loaded when it is asked. */
+export const sniffType: SniffType = async (head) => (await loadSniffing())(head);
+
+async function byMagic(parser: MagicParser, head: Uint8Array): Promise<string | null> {
   try {
-    return (await fileTypeFromBuffer(head))?.mime ?? null;
+    return (await parser.fromBuffer(head))?.mime ?? null;
   } catch {
     // The head was cut inside a structure that the detector wanted to follow.
     return null;

@@ -9,7 +9,7 @@ const PROGRAM = `
     name: 'broken',
     setup: (build) => void build.module('file-type', () => { throw new Error('cannot be loaded'); }),
   });
-  const { takeIn } = await import(${JSON.stringify(INTAKE)});
+  const { createIntake } = await import(${JSON.stringify(INTAKE)});
   const stored = [];
   const store = {
     async put(key, body) {
@@ -20,7 +20,7 @@ const PROGRAM = `
   };
   const body = async function* () { yield new Uint8Array(1); };
   const limits = { maxFileBytes: 0, userQuotaBytes: 0, userMaxFiles: 0, types: [] };
-  const fault = await takeIn(store, 'id', body(), limits, 100).then(() => null, () => 'failed');
+  const fault = await createIntake(store, limits)('id', body(), 100).then(() => null, () => 'failed');
   console.log(JSON.stringify({ fault, stored: stored.length }));
 `;
 
