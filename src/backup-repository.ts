@@ -3,6 +3,7 @@ import { resolve, sep } from 'node:path';
 import type { Config } from './config/load.ts';
 import { readStorageUrl } from './config/storage-url.ts';
 import { diskRepositoryStore } from './drivers/disk-repository-store.ts';
+import { zstdCompressor } from './drivers/zstd-compressor.ts';
 import { openRepository, type Repository } from './modules/backups/repository.ts';
 import type { KeySettings } from './modules/backups/repository-keys.ts';
 import { databaseLocations, locations } from './paths.ts';
@@ -40,7 +41,13 @@ export async function openBackupRepository(
 ): Promise<{ readonly repository: Repository; readonly store: RepositoryStore }> {
   const store = await openRepositoryStore(backupLocation(config), config, log);
   const holder = { host: hostname(), pid: process.pid };
-  const repository = await openRepository({ store, clock: systemClock, holder, ...(keys ? { keys } : {}) });
+  const repository = await openRepository({
+    store,
+    clock: systemClock,
+    compress: zstdCompressor,
+    holder,
+    ...(keys ? { keys } : {}),
+  });
   return { repository, store };
 }
 

@@ -4,7 +4,7 @@ import { randomToken } from '../kernel/ids.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { abortable } from './abortable.ts';
-import { giveFinalName, namesIn, removeFile, statFile } from './disk-files.ts';
+import { giveFinalName, namesIn, readFileInto, removeFile, statFile } from './disk-files.ts';
 import { type DiskIntake, diskIntake } from './disk-intake.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { writeStream } from './disk-stream.ts';
@@ -140,6 +140,11 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
       if (!info) return null;
       noteOpening(key);
       return { size: info.size, body: Bun.file(path).slice(range?.first ?? 0, (range?.last ?? info.size - 1) + 1) };
+    },
+
+    async read(key, memory) {
+      assertKey(key);
+      return readFileInto(paths.finalPath(key), memory);
     },
 
     async delete(key) {

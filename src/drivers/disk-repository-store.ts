@@ -5,7 +5,7 @@ import { randomToken } from '../kernel/ids.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
 import { abortable } from './abortable.ts';
-import { namesIn, nullIfMissing, removeFile, statFile } from './disk-files.ts';
+import { namesIn, nullIfMissing, readFileInto, removeFile, statFile } from './disk-files.ts';
 import { atDisk, backgroundFlusher, directorySync, isErrno, syncNow, writeAll } from './disk-write.ts';
 import { assertKey } from './object-key.ts';
 
@@ -60,8 +60,8 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
    * A small object without waiting for the disk, which the next flush does for all. It takes no turn of the event loop: with thousands
    * of them those cost more than the writing.
    */
-  const putSmall = async (partial: string, path: string, chunks: readonly Uint8Array[]): Promise<void> => {
-    const write = async () => writeFileSync(partial, Buffer.concat(chunks), { flag: 'wx', mode: 0o600 });
+  const putSmall = async (partial: string, path: string, bytes: Uint8Array): Promise<void> => {
+    const write = async () => writeFileSync(partial, bytes, { flag: 'wx', mode: 0o600 });
     const publish = async () => renameSync(partial, path);
     try {
       await within(partialDirectory, () => atDisk(write()));
@@ -78,10 +78,14 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
     async put(key, body, { signal, isDeferred = false } = {}) {
       const path = pathOf(key);
       const partial = join(partialDirectory, randomToken(18));
-      const source = abortable(body, signal)[Symbol.asyncIterator]();
       const isLater = isDeferred && canFlush;
+      if (isLater && body instanceof Uint8Array) {
+        signal?.throwIfAborted();
+        return putSmall(partial, path, body);
+      }
+      const source = abortable(body instanceof Uint8Array ? once(body) : body, signal)[Symbol.asyncIterator]();
       const beginning = isLater ? await takeSmall(source) : { chunks: [], isWhole: false };
-      if (beginning.isWhole) return putSmall(partial, path, beginning.chunks);
+      if (beginning.isWhole) return putSmall(partial, path, Buffer.concat(beginning.chunks));
       try {
         const handle = await within(partialDirectory, () => atDisk(open(partial, 'wx', 0o600)));
         try {
@@ -129,6 +133,8 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
       const bytes = await atDisk(nullIfMissing(readFile(path)));
       return bytes && streamOf(range ? bytes.subarray(start, end) : bytes);
     },
+
+    read: async (key, memory) => readFileInto(pathOf(key), memory),
 
     async stat(key) {
       const found = await statFile(pathOf(key));
@@ -185,6 +191,10 @@ async function takeSmall(
     if (bytes > SMALL_BYTES) return { chunks, isWhole: false };
   }
   return { chunks, isWhole: true };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {

@@ -42,7 +42,12 @@ export function s3RepositoryStore(options: S3RepositoryStoreOptions): Repository
     async put(key, body, { signal } = {}) {
       assertKey(key);
       const maxBytes = Number.POSITIVE_INFINITY;
-      const sent = await s3Put(key, body, { maxBytes, signal, ready }, { sender, parts });
+      const sent = await s3Put(
+        key,
+        body instanceof Uint8Array ? once(body) : body,
+        { maxBytes, signal, ready },
+        { sender, parts },
+      );
       if ('error' in sent) throw sent.error;
     },
     async get(key, range) {
@@ -66,4 +71,8 @@ export function s3RepositoryStore(options: S3RepositoryStoreOptions): Repository
       await parts.abortWhere('', (_, openedAt) => bucket.now() - openedAt > LEFTOVER_MS);
     },
   };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

@@ -23,6 +23,12 @@ export interface ObjectStore {
   unsettled(): AsyncIterable<string>;
   /** The object's bytes, or those of an inclusive range inside it; `null` when there is no such object. */
   get(key: string, range?: ByteRange): Promise<ObjectBody | null>;
+  /**
+   * Reads a whole object into memory that the caller uses again and again, which is far cheaper for thousands of small ones; absent
+   * where it would be no cheaper. @returns its size, of which the memory got what fits; `null` when there is no such object. Throws
+   * what the medium does.
+   */
+  read?(key: string, memory: Uint8Array): Promise<number | null>;
   /** Deletes the object. Idempotent: a missing one is no error. */
   delete(key: string): Promise<void>;
   /** Keys that start with the prefix, in no particular order. */

@@ -7,16 +7,18 @@ import type { ByteRange } from './object-store.ts';
  */
 export interface RepositoryStore {
   /**
-   * Stores a stream in bounded memory. When it resolves the object is durable and readable; when it rejects, what was under
+   * Stores a stream in bounded memory, or bytes that stay as they are until then. When it resolves the object is durable and readable; when it rejects, what was under
    * the key is there as before, or, when the store never said what became of its last request, the new object as a whole. An object
    * that was there is replaced as a whole. Throws `storage/full`, `storage/unavailable`, the
    * stream's own error when the source fails, and the signal's reason.
    */
-  put(key: string, body: AsyncIterable<Uint8Array>, options?: RepositoryPutOptions): Promise<void>;
+  put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options?: RepositoryPutOptions): Promise<void>;
   /** Makes durable whatever was put so far; absent where every put is. */
   flush?(): Promise<void>;
   /** The object's bytes, or those of an inclusive range inside it; `null` when there is no such object. A cut body fails. */
   get(key: string, range?: ByteRange): Promise<ReadableStream<Uint8Array> | null>;
+  /** As `read` of an object store: a whole object into memory that the caller uses again and again. */
+  read?(key: string, memory: Uint8Array): Promise<number | null>;
   /** `null` when there is no such object. */
   stat(key: string): Promise<RepositoryObject | null>;
   /** Objects whose keys start with the prefix, in no particular order. */

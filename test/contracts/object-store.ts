@@ -33,6 +33,17 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
       expect(Buffer.compare(await read(found), whole)).toBe(0);
     });
 
+    test.each([0, 1, 300_000])('gives %d bytes back into memory of the caller', async (length) => {
+      const whole = bytes(length, 3);
+      await store.put('files/memory', from([whole]));
+      if (!store.read) return;
+      const memory = new Uint8Array(length + 5);
+      expect(await store.read('files/memory', memory)).toBe(length);
+      expect(Buffer.compare(whole, memory.subarray(0, length))).toBe(0);
+      expect(await store.read('files/memory', memory.subarray(0, length >> 1))).toBe(length);
+      expect(await store.read('files/none', memory)).toBeNull();
+    });
+
     test('holds on to none of the tiny chunks that a body may come in', async () => {
       const whole = bytes(10_000);
       async function* trickle() {

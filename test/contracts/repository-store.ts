@@ -45,6 +45,21 @@ export function repositoryStoreContract(name: string, open: () => Promise<Reposi
       expect((await read('blobs/ab/later'))?.equals(whole)).toBe(true);
     });
 
+    test.each([0, 1, 300_000])('takes %d bytes whole, and gives them back into memory', async (length) => {
+      const whole = bytes(length, 3);
+      for (const isDeferred of [false, true]) {
+        const key = `blobs/ab/whole-${isDeferred}`;
+        await store.put(key, whole, { isDeferred });
+        expect((await read(key))?.equals(whole)).toBe(true);
+        const memory = new Uint8Array(length + 5);
+        if (!store.read) continue;
+        expect(await store.read(key, memory)).toBe(length);
+        expect(whole.equals(memory.subarray(0, length))).toBe(true);
+        expect(await store.read(key, memory.subarray(0, length >> 1))).toBe(length);
+        expect(await store.read('blobs/ab/none', memory)).toBeNull();
+      }
+    });
+
     test('leaves nothing of one that may become durable later and fails', async () => {
       for (const length of [100, 3_000_000]) {
         async function* failing() {

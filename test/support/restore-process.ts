@@ -5,6 +5,7 @@ import { loadMigrations } from '../../src/db/migrate.ts';
 import { prepareRestoredDatabase } from '../../src/db/restored-database.ts';
 import { diskObjectStore } from '../../src/drivers/disk-object-store.ts';
 import { diskRepositoryStore } from '../../src/drivers/disk-repository-store.ts';
+import { zstdCompressor } from '../../src/drivers/zstd-compressor.ts';
 import { uuidv7 } from '../../src/kernel/ids.ts';
 import { openRepository } from '../../src/modules/backups/repository.ts';
 import { prepareRestore } from '../../src/modules/backups/restore.ts';
@@ -29,7 +30,12 @@ const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
 };
 
 const store = diskRepositoryStore({ root });
-const repository = await openRepository({ store, clock: systemClock, holder: { host: 'test', pid: process.pid } });
+const repository = await openRepository({
+  store,
+  compress: zstdCompressor,
+  clock: systemClock,
+  holder: { host: 'test', pid: process.pid },
+});
 const manifest = await repository.find('latest');
 if (!manifest) throw new Error('there is no backup');
 const images = databaseImages([]);

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { createZstdDecompress, constants as zlibConstants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { createZstdDecompress, zstdDecompress } from 'node:zlib';
+import type { Compressor } from '../../ports/compressor.ts';
 import { decryptWith, encryptTo, WrongKey } from './age.ts';
 import type { ObjectEntry } from './manifest.ts';
 import { isEncryptedKey } from './object-names.ts';
@@ -13,10 +14,7 @@ const BLOCK_BYTES = 2 ** 18;
 const AHEAD = 3;
 /** Stored bytes up to which an object is decompressed in one go. */
 const SMALL_BYTES = 2 ** 20;
-/** Level 1 compresses three times as fast as 3, and hardly worse. With chunks of the usual 16 KiB it would take twice as long. */
-const COMPRESSION = { chunkSize: 256 * 1024, params: { [zlibConstants.ZSTD_c_compressionLevel]: 1 } };
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /** Hash and size of a content and of what is stored for it. */
@@ -29,33 +27,31 @@ export type Encoded = Omit<ObjectEntry, 'key'>;
 export function encode(
   plain: AsyncIterable<Uint8Array>,
   recipient: string | null,
+  compress: Compressor,
 ): { readonly stored: AsyncIterable<Uint8Array>; readonly encoded: () => Encoded } {
-  const [hash, storedHash] = [createHash('sha256'), createHash('sha256')];
+  const [plainHash, storedHash] = [createHash('sha256'), createHash('sha256')];
   let bytes = 0;
   let storedBytes = 0;
   let encoded: Encoded | null = null;
   async function* stored() {
     const source = await takeWhole(plain);
     if (source.whole) {
-      const { whole } = source;
-      // Hashed and compressed by other threads, so that those of several objects do not wait for each other.
-      const [sha256, packed] = await Promise.all([sha256Of(whole), compressWhole(whole)]);
-      const sealed = recipient === null ? packed : await bytesOf(encryptTo(recipient, once(packed)));
-      encoded = { sha256, bytes: whole.length, storedBytes: sealed.length, storedSha256: await sha256Of(sealed) };
-      yield sealed;
+      const { stored, ...rest } = await encodeWhole(source.whole, recipient, compress);
+      encoded = rest;
+      yield stored;
       return;
     }
     const onBlock = (block: Uint8Array) => {
-      hash.update(block);
+      plainHash.update(block);
       bytes += block.length;
     };
-    const packed = compressed(source.chunks, onBlock);
+    const packed = compressed(source.chunks, compress, onBlock);
     for await (const chunk of recipient === null ? packed : encryptTo(recipient, packed)) {
       storedHash.update(chunk);
       storedBytes += chunk.length;
       yield chunk;
     }
-    encoded = { sha256: hash.digest('hex'), bytes, storedBytes, storedSha256: storedHash.digest('hex') };
+    encoded = { sha256: plainHash.digest('hex'), bytes, storedBytes, storedSha256: storedHash.digest('hex') };
   }
   return {
     stored: stored(),
@@ -64,6 +60,21 @@ export function encode(
       return encoded;
     },
   };
+}
+
+/**
+ * A content that is there as a whole, as {@link encode} has it.
+ * @param sha256 of the content, when it is known.
+ */
+export async function encodeWhole(
+  plain: Uint8Array,
+  recipient: string | null,
+  compress: Compressor,
+  sha256: string = sha256Of(plain),
+): Promise<Encoded & { readonly stored: Uint8Array }> {
+  const packed = await compressWhole(plain, compress);
+  const stored = recipient === null ? packed : await bytesOf(encryptTo(recipient, once(packed)));
+  return { stored, sha256, bytes: plain.length, storedBytes: stored.length, storedSha256: sha256Of(stored) };
 }
 
 /**
@@ -117,7 +128,7 @@ async function decodeWhole(
   }
   if (bytes !== entry.bytes) throw damaged(entry, 'it holds less than it should');
   const whole = joined(chunks);
-  if ((await sha256Of(whole)) !== entry.sha256) throw damaged(entry, 'its content is another one');
+  if (sha256Of(whole) !== entry.sha256) throw damaged(entry, 'its content is another one');
   return whole;
 }
 
@@ -133,7 +144,7 @@ export async function* checked(entry: ObjectEntry, stored: AsyncIterable<Uint8Ar
     }
     if (size !== entry.storedBytes) throw damaged(entry, 'it is shorter than it was');
     const whole = joined(chunks);
-    if ((await sha256Of(whole)) !== entry.storedSha256) throw damaged(entry, 'its bytes have changed');
+    if (sha256Of(whole) !== entry.storedSha256) throw damaged(entry, 'its bytes have changed');
     yield whole;
     return;
   }
@@ -207,13 +218,14 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
   return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
 }
 
-/** By a thread of the runtime. */
-async function sha256Of(bytes: Uint8Array): Promise<string> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+/** Lower-case hex. A thread of the runtime would be given a copy of the bytes, which costs nearly as much as hashing them. */
+export function sha256Of(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
 }
 
 async function* compressed(
   plain: AsyncIterable<Uint8Array>,
+  compress: Compressor,
   onBlock: (block: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
   const underWay: Promise<Uint8Array>[] = [];
@@ -221,21 +233,21 @@ async function* compressed(
   for await (const block of blocksOf(plain)) {
     isEmpty = false;
     onBlock(block);
-    const compressing = compress(block, COMPRESSION);
+    const compressing = compress(block);
     compressing.catch(() => undefined);
     underWay.push(compressing);
     if (underWay.length === AHEAD) yield await (underWay.shift() as Promise<Uint8Array>);
   }
-  if (isEmpty) yield await compress(Buffer.alloc(0), COMPRESSION);
+  if (isEmpty) yield await compress(Buffer.alloc(0));
   for (const compressing of underWay) yield await compressing;
 }
 
 /** As {@link compressed}. */
-async function compressWhole(whole: Uint8Array): Promise<Uint8Array> {
-  if (whole.length <= BLOCK_BYTES) return compress(whole, COMPRESSION);
+async function compressWhole(whole: Uint8Array, compress: Compressor): Promise<Uint8Array> {
+  if (whole.length <= BLOCK_BYTES) return compress(whole);
   const blocks: Promise<Uint8Array>[] = [];
   for (let start = 0; start < whole.length; start += BLOCK_BYTES) {
-    blocks.push(compress(whole.subarray(start, start + BLOCK_BYTES), COMPRESSION));
+    blocks.push(compress(whole.subarray(start, start + BLOCK_BYTES)));
   }
   return Buffer.concat(await Promise.all(blocks));
 }

@@ -4,11 +4,12 @@ import { open as openFile, unlink } from 'node:fs/promises';
 import { AppError } from '../../kernel/errors.ts';
 import { isUuid, uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Compressor } from '../../ports/compressor.ts';
 import type { RepositoryPutOptions, RepositoryStore } from '../../ports/repository-store.ts';
 import { atOnce } from './at-once.ts';
 import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, keysOfCheck, readCheckText, toCheckKey, toCheckText } from './check.ts';
-import { checked, damaged, decode, type Encoded, encode, measure } from './codec.ts';
+import { checked, damaged, decode, type Encoded, encode, encodeWhole, measure, sha256Of } from './codec.ts';
 import { type Manifest, type ObjectEntry, readManifestText, toManifestKey, toManifestText } from './manifest.ts';
 import { fromKey, isEncryptedKey, type ObjectName, toKey, toStem } from './object-names.ts';
 import { backupProblems } from './problems.ts';
@@ -25,6 +26,7 @@ import { readText, writeText } from './small-objects.ts';
 export interface RepositoryOptions {
   readonly store: RepositoryStore;
   readonly clock: Clock;
+  readonly compress: Compressor;
   readonly holder: Holder;
   /** Needed for what is encrypted, and to encrypt. */
   readonly keys?: KeySettings;
@@ -33,6 +35,11 @@ export interface RepositoryOptions {
 
 export interface WriteOptions {
   readonly signal?: AbortSignal;
+}
+
+export interface WriteObjectOptions extends WriteOptions {
+  /** Where a small object may be read back to, if it fits. The content itself may lie there. */
+  readonly memory?: Uint8Array;
 }
 
 /** Every snapshot there is, newest first, and what of them cannot be read. */
@@ -78,12 +85,16 @@ export interface Repository {
   forget(manifest: Pick<Manifest, 'id' | 'createdAt'>): Promise<void>;
 
   /**
-   * Stores an object, reads it back and compares. Compression and encryption happen on the way, in bounded memory. Other snapshots
+   * Stores an object, reads it back and compares. The content comes as a stream, or whole when it is small. Compression and encryption happen on the way, in bounded memory. Other snapshots
    * may need what lies under its name, in bytes of another version's making: ask {@link findObject} first, and use what it finds.
    * @throws backups/wrong-content when the content does not have the hash of its name: nothing is kept then;
    * backups/damaged-write when the store gives back other bytes.
    */
-  writeObject(name: ObjectName, plain: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<ObjectEntry>;
+  writeObject(
+    name: ObjectName,
+    plain: Uint8Array | AsyncIterable<Uint8Array>,
+    options?: WriteObjectOptions,
+  ): Promise<ObjectEntry>;
   /**
    * An object that an earlier run left, as an entry that may be referred to: it is read and compared with the hash of its
    * name. `null` when there is none, it is damaged, or cannot be decrypted here.
@@ -122,7 +133,7 @@ const READS = 8;
  * @throws backups/newer-format, backups/damaged; backups/wrong-key when the passphrase does not open it.
  */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { store, clock, holder, leaseTimes } = options;
+  const { store, clock, compress, holder, leaseTimes } = options;
   const lease = repositoryLeases({ store, clock, holder }, leaseTimes);
   const description = readDescription(await readText(store, REPOSITORY));
   let id = typeof description === 'string' ? description : null;
@@ -152,13 +163,35 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   ) => {
     await store.put(key, stored, options);
     const entry: ObjectEntry = { key, ...encoded() };
-    await verifyStored(entry).catch(async (cause: unknown) => {
-      if (!backupProblems.is(cause, 'damaged')) throw cause;
-      // A key of its own is nobody else's; to any other an older snapshot may refer, and the next run finds the damage and mends it.
-      if (isEncryptedKey(key)) await store.delete(key).catch(() => undefined);
-      throw backupProblems.create('damaged-write', { cause });
-    });
+    await verifyStored(entry).catch((error: unknown) => giveUp(key, error));
     return entry;
+  };
+  const putWhole = async (
+    key: string,
+    { stored, ...encoded }: Awaited<ReturnType<typeof encodeWhole>>,
+    { memory, ...options }: RepositoryPutOptions & Pick<WriteObjectOptions, 'memory'>,
+  ) => {
+    await store.put(key, stored, options);
+    const entry: ObjectEntry = { key, ...encoded };
+    try {
+      if (!memory || !store.read || stored.length > memory.length) await verifyStored(entry);
+      else {
+        const length = await store.read(key, memory);
+        // Byte by byte, which takes a tenth of a hash.
+        const isSame = length === stored.length && Buffer.compare(stored, memory.subarray(0, length)) === 0;
+        if (!isSame) throw damaged(entry, 'its bytes are not those that were written');
+      }
+    } catch (error) {
+      await giveUp(key, isUnreadable(error) ? damaged(entry, 'the disk cannot read it', error) : error);
+    }
+    return entry;
+  };
+  /** What was written is not what is there. */
+  const giveUp = async (key: string, cause: unknown): Promise<never> => {
+    if (!backupProblems.is(cause, 'damaged')) throw cause;
+    // A key of its own is nobody else's; to any other an older snapshot may refer, and the next run finds the damage and mends it.
+    if (isEncryptedKey(key)) await store.delete(key).catch(() => undefined);
+    throw backupProblems.create('damaged-write', { cause });
   };
 
   const measureStored = async (key: string, identities: readonly string[]): Promise<Encoded | null> => {
@@ -278,16 +311,22 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       await atOnce(own, READS, (check) => store.delete(toCheckKey(check)));
     },
 
-    async writeObject(name, plain, { signal } = {}) {
+    async writeObject(name, plain, { signal, memory } = {}) {
       const { recipient } = keys;
-      const { stored, encoded } = encode(plain, recipient);
+      const key = toKey(name, recipient === null ? null : randomBytes(6).toString('hex'));
+      // There are many contents, and nothing refers to them before the manifest is written.
+      const isDeferred = name.kind === 'blob';
+      if (plain instanceof Uint8Array) {
+        if (sha256Of(plain) !== name.sha256) throw backupProblems.create('wrong-content');
+        const whole = await encodeWhole(plain, recipient, compress, name.sha256);
+        return putWhole(key, whole, { signal, isDeferred, ...(memory ? { memory } : {}) });
+      }
+      const { stored, encoded } = encode(plain, recipient, compress);
       async function* asNamed() {
         yield* stored;
         if (encoded().sha256 !== name.sha256) throw backupProblems.create('wrong-content');
       }
-      const key = toKey(name, recipient === null ? null : randomBytes(6).toString('hex'));
-      // There are many contents, and nothing refers to them before the manifest is written.
-      return put(key, asNamed(), encoded, { signal, isDeferred: name.kind === 'blob' });
+      return put(key, asNamed(), encoded, { signal, isDeferred });
     },
     findObject,
     async storedBlobs(shard) {
@@ -312,7 +351,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
           yield Buffer.from(toLine(line), 'latin1');
         }
       }
-      const { stored, encoded } = encode(texts(), null);
+      const { stored, encoded } = encode(texts(), null, compress);
       try {
         const spool = await openFile(spoolPath, 'w', 0o600);
         try {

@@ -21,6 +21,8 @@ const AHEAD = 128;
 const MOST_COPIES = 1_000;
 /** A content up to this size is read at once. */
 const SMALL_BYTES = 2 ** 20;
+/** It fits, and what is stored for it, however badly it compresses. */
+const MEMORY_BYTES = SMALL_BYTES + 2 ** 16;
 
 export interface ContentOptions {
   readonly repository: Repository;
@@ -28,6 +30,12 @@ export interface ContentOptions {
   readonly throttle: Throttle;
   readonly progress: ProgressReporter;
   readonly signal: AbortSignal;
+}
+
+/** Of the place of one content among those that are copied at the same time. */
+interface Place extends ContentOptions {
+  /** Of its own, for whatever is small: what is used again needs no collecting. */
+  readonly memory: Uint8Array;
 }
 
 /** What came of the contents; complete when all lines were taken. */
@@ -57,12 +65,16 @@ export async function* storeContents(
   const left = leftovers(options.repository);
   const underWay: Promise<ListLine | null>[] = [];
 
+  const memories: Uint8Array[] = [];
   const store = async (copies: readonly FileRow[]): Promise<ListLine | null> => {
+    const memory = memories.pop() ?? new Uint8Array(MEMORY_BYTES);
     try {
-      return await storeContent(copies, left, { ...options, signal }, tally);
+      return await storeContent(copies, left, { ...options, signal, memory }, tally);
     } catch (error) {
       failed.abort(error);
       throw error;
+    } finally {
+      memories.push(memory);
     }
   };
   try {
@@ -95,10 +107,10 @@ export async function* storeContents(
 async function storeContent(
   copies: readonly FileRow[],
   left: (sha256: string) => Promise<boolean>,
-  options: ContentOptions,
+  options: Place,
   tally: ContentTally,
 ): Promise<ListLine | null> {
-  const { repository, signal } = options;
+  const { repository, signal, memory } = options;
   const { sha256, size } = copies[0] as FileRow;
   const name = { kind: 'blob', sha256 } as const;
   if (await left(sha256)) {
@@ -110,13 +122,14 @@ async function storeContent(
   }
   const damaged: DamagedFile[] = [];
   for (const { id, objectKey } of copies) {
-    const source = await options.objects.get(objectKey);
-    if (!source) {
-      damaged.push({ fileId: id, sha256, reason: 'missing' });
-      continue;
-    }
     try {
-      const line = await repository.writeObject(name, read(source, options), { signal });
+      const content =
+        (size <= SMALL_BYTES && (await readSmall(objectKey, size, options))) || (await open(objectKey, options));
+      if (!content) {
+        damaged.push({ fileId: id, sha256, reason: 'missing' });
+        continue;
+      }
+      const line = await repository.writeObject(name, content, { signal, memory });
       tally.storedBlobs++;
       tally.storedBytes += line.bytes;
       return line;
@@ -138,6 +151,21 @@ function damageOf(error: unknown): DamagedFile['reason'] | null {
   if (error.code === 'ENOENT') return 'missing';
   // A sector that cannot be read any more.
   return error.code === 'EIO' ? 'changed' : null;
+}
+
+/** A content that turns out to be small, when the store has a quicker way for such. */
+async function readSmall(key: string, size: number, { objects, throttle, progress, memory }: Place) {
+  if (!objects.read) return null;
+  await throttle.pass(size);
+  const length = await objects.read(key, memory.subarray(0, SMALL_BYTES));
+  if (length === null || length > SMALL_BYTES) return null;
+  progress.add(length);
+  return memory.subarray(0, length);
+}
+
+async function open(key: string, options: ContentOptions): Promise<AsyncIterable<Uint8Array> | null> {
+  const source = await options.objects.get(key);
+  return source && read(source, options);
 }
 
 async function* read({ size, body }: ObjectBody, { throttle, progress }: ContentOptions): AsyncGenerator<Uint8Array> {

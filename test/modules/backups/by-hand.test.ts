@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { zstdCompressor } from '../../../src/drivers/zstd-compressor.ts';
 import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
 import { openRepository } from '../../../src/modules/backups/repository.ts';
 import type { KeySettings } from '../../../src/modules/backups/repository-keys.ts';
@@ -37,7 +38,13 @@ describe.skipIf(!hasTools)('a backup without this program, by the commands of th
   test.each(Object.entries(modes))('%s comes back whole', async (_, keys) => {
     await using system = await openSystem();
     const holder = { host: 'test', pid: 1 };
-    const repository = await openRepository({ store: system.store, clock: systemClock, holder, keys });
+    const repository = await openRepository({
+      store: system.store,
+      compress: zstdCompressor,
+      clock: systemClock,
+      holder,
+      keys,
+    });
     await system.addFile(system.people.alice, 'an older content');
     await system.create({}, { repository });
     const large = Buffer.alloc(3_000_000, 'content ');

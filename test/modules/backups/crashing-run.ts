@@ -33,8 +33,8 @@ function stepping<T extends object>(target: T, names: readonly (keyof T & string
   return { ...target, ...Object.fromEntries(framed) };
 }
 
-async function* halved(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
+async function* halved(body: Uint8Array | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body instanceof Uint8Array ? [body] : body) {
     yield chunk.subarray(0, chunk.length >> 1);
     step();
     yield chunk.subarray(chunk.length >> 1);
@@ -43,7 +43,7 @@ async function* halved(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
 
 const plain = diskRepositoryStore({ root: repositoryRoot });
 const putting: RepositoryStore = { ...plain, put: (key, body, options) => plain.put(key, halved(body), options) };
-const store = stepping(putting, ['put', 'get', 'stat', 'delete', 'check']);
+const store = stepping(putting, ['put', 'get', 'read', 'stat', 'delete', 'check']);
 const images = databaseImages([{ kind: 'file', name: 'main', path, engine: 'sqlite' }]);
 await createBackup(
   { kind: 'create', id: uuidv7(), scope: 'system', userId: null, note: '' },
@@ -51,7 +51,7 @@ await createBackup(
     ...TEST_SETTINGS,
     repository: await openTestRepository(store),
     images: stepping(images, ['take', 'inspect', 'fileTotals']),
-    objects: stepping(diskObjectStore({ root: objectsRoot }), ['get']),
+    objects: stepping(diskObjectStore({ root: objectsRoot }), ['get', 'read']),
     clock: systemClock,
     guard: { isHeld: async () => true },
     workDir,

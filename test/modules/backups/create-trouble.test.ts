@@ -30,10 +30,18 @@ describe('a backup whose store is in trouble', () => {
         bytes[0] = (bytes[0] as number) ^ 1;
         return new Response(bytes).body;
       },
+      async read(key, memory) {
+        const length = (await system.store.read?.(key, memory)) ?? null;
+        if (key.startsWith('blobs/')) memory[0] = (memory[0] as number) ^ 1;
+        return length;
+      },
     };
-    const repository = await openTestRepository(lying);
-    expect(await codeOf(system.create({}, { repository }))).toBe('backups/damaged-write');
-    expect((await system.repository.snapshots()).manifests).toEqual([]);
+    for (const read of [undefined, lying.read]) {
+      const { read: _, ...store } = lying;
+      const repository = await openTestRepository(read ? { ...store, read } : store);
+      expect(await codeOf(system.create({}, { repository }))).toBe('backups/damaged-write');
+      expect((await system.repository.snapshots()).manifests).toEqual([]);
+    }
   });
 
   test('with a list that was damaged since takes the next backup without it', async () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { zstdCompressor } from '../../../src/drivers/zstd-compressor.ts';
 import { generateIdentity, recipientOf } from '../../../src/modules/backups/age.ts';
 import { encode } from '../../../src/modules/backups/codec.ts';
 import { from } from '../../contracts/object-store.ts';
@@ -163,7 +164,7 @@ test('what is stored of a content does not depend on the chunks in which it came
     async function* chunks() {
       for (let at = 0; at < content.length; at += chunkBytes) yield content.subarray(at, at + chunkBytes);
     }
-    const { stored, encoded } = encode(chunks(), null);
+    const { stored, encoded } = encode(chunks(), null, zstdCompressor);
     for await (const _ of stored);
     return encoded().storedSha256;
   };

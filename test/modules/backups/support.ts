@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diskRepositoryStore } from '../../../src/drivers/disk-repository-store.ts';
+import { zstdCompressor } from '../../../src/drivers/zstd-compressor.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import type { DatabaseEntry, Manifest } from '../../../src/modules/backups/manifest.ts';
 import { openRepository, type Repository, type RepositoryOptions } from '../../../src/modules/backups/repository.ts';
@@ -27,7 +28,7 @@ export async function makeRepository(options: Partial<RepositoryOptions> = {}): 
   const store = options.store ?? diskRepositoryStore({ root });
   const clock = fakeClock(Date.parse('2026-03-01T12:00:00.000Z'));
   const reopen = (more: Partial<RepositoryOptions> = {}) =>
-    openRepository({ store, clock, holder: { host: 'test', pid: 1 }, ...options, ...more });
+    openRepository({ store, compress: zstdCompressor, clock, holder: { host: 'test', pid: 1 }, ...options, ...more });
   const repository = await reopen();
   await repository.initialise();
   return { root, store, clock, repository, reopen, remove: () => rm(folder, { recursive: true, force: true }) };

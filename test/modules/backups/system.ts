@@ -11,6 +11,7 @@ import { users } from '../../../src/db/schema/auth.ts';
 import { files } from '../../../src/db/schema/uploads.ts';
 import { diskObjectStore } from '../../../src/drivers/disk-object-store.ts';
 import { diskRepositoryStore } from '../../../src/drivers/disk-repository-store.ts';
+import { zstdCompressor } from '../../../src/drivers/zstd-compressor.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import { type CreateOptions, createBackup } from '../../../src/modules/backups/create.ts';
 import type { CreateJob, CreateResult, JobOptions } from '../../../src/modules/backups/jobs.ts';
@@ -112,7 +113,12 @@ export async function openSystem(): Promise<TestSystem> {
 }
 
 export function openTestRepository(store: RepositoryStore): Promise<Repository> {
-  return openRepository({ store, clock: systemClock, holder: { host: 'test', pid: process.pid } });
+  return openRepository({
+    store,
+    compress: zstdCompressor,
+    clock: systemClock,
+    holder: { host: 'test', pid: process.pid },
+  });
 }
 
 export const leasesOf = (database: Database) => databaseLeases(database, systemClock);
@@ -154,6 +160,10 @@ export function countingReads(objects: ObjectStore): { readonly store: ObjectSto
       get(key, range) {
         read.push(key);
         return objects.get(key, range);
+      },
+      async read(key, memory) {
+        read.push(key);
+        return (await objects.read?.(key, memory)) ?? null;
       },
     },
   };
