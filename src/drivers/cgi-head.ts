@@ -1,7 +1,9 @@
+import { AddressMap } from '../kernel/address-map.ts';
+
 /** The head of a CGI answer (RFC 3875 §6): header lines up to an empty one, then the body. */
 export interface CgiHead {
   readonly status: number;
-  /** Names in lower case. */
+  /** Names in lower case. Heads that are the same may share one list. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Where the body begins. */
   readonly bodyStart: number;
@@ -15,22 +17,36 @@ export class CgiFault extends Error {
 /** Larger heads are refused, whether or not they ever end. */
 export const MAX_HEAD_BYTES = 65_536;
 
+/** Most pages of an application have one of a few heads. */
+const REMEMBERED = 200;
+
 /**
- * Reads the head at the start of what a script wrote; `null` while it is not complete. Lines end in CRLF or LF. An interim head
- * (1xx, RFC 9110 §15.2) cannot be passed on and is skipped: the final one follows it.
+ * Makes a reader of the head at the start of what a script wrote; it gives `null` while that is not complete. Lines end in CRLF or LF.
+ * An interim head (1xx, RFC 9110 §15.2) cannot be passed on and is skipped: the final one follows it.
  *
  * @throws CgiFault
  */
-export function parseCgiHead(bytes: Buffer): CgiHead | null {
-  let start = 0;
-  for (;;) {
-    const end = findEnd(bytes, start);
-    if ((end ?? bytes.length) > MAX_HEAD_BYTES) throw new CgiFault(`the head is larger than ${MAX_HEAD_BYTES} bytes`);
-    if (end === null) return null;
-    const { status, headers } = parseLines(bytes.toString('latin1', start, end));
-    if (status >= 200) return { status, headers, bodyStart: end };
-    start = end;
-  }
+export function createHeadReader(): (bytes: Buffer) => CgiHead | null {
+  const known = new AddressMap<Lines>(REMEMBERED);
+  const read = (text: string): Lines => {
+    let lines = known.get(text);
+    if (!lines) {
+      lines = parseLines(text);
+      known.set(text, lines);
+    }
+    return lines;
+  };
+  return (bytes) => {
+    let start = 0;
+    for (;;) {
+      const end = findEnd(bytes, start);
+      if ((end ?? bytes.length) > MAX_HEAD_BYTES) throw new CgiFault(`the head is larger than ${MAX_HEAD_BYTES} bytes`);
+      if (end === null) return null;
+      const { status, headers } = read(bytes.toString('latin1', start, end));
+      if (status >= 200) return { status, headers, bodyStart: end };
+      start = end;
+    }
+  };
 }
 
 /** Behind the empty line that ends the head at `start`. */
@@ -51,7 +67,9 @@ const CR = 13;
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FORBIDDEN = /[\0\r]/;
 
-function parseLines(text: string): { status: number; headers: [string, string][] } {
+type Lines = Pick<CgiHead, 'status' | 'headers'>;
+
+function parseLines(text: string): Lines {
   const headers: [string, string][] = [];
   let status: number | null = null;
   let hasLocation = false;

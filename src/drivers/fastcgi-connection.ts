@@ -1,10 +1,21 @@
 import type { Socket } from 'bun';
 import type { PhpAnswer, PhpRequest } from '../ports/php-pool.ts';
+import { createHeadReader } from './cgi-head.ts';
 import { ConnectionLost, Exchange, type SilenceLimits, type Wire } from './fastcgi-exchange.ts';
-import { ASK_VALUES, type createRequestEncoder, END_OF_STDIN, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
+import { ASK_VALUES, createRequestEncoder, END_OF_STDIN, encodeStdin, RecordDecoder } from './fastcgi-records.ts';
 
 /** Where a FastCGI server listens. */
 export type FastCgiAddress = { readonly unix: string } | { readonly hostname: string; readonly port: number };
+
+/** Writes requests and reads heads, remembering what comes again; for all connections of a pool. */
+export interface FastCgiCodec {
+  readonly encode: ReturnType<typeof createRequestEncoder>;
+  readonly readHead: ReturnType<typeof createHeadReader>;
+}
+
+export function createFastCgiCodec(): FastCgiCodec {
+  return { encode: createRequestEncoder(), readHead: createHeadReader() };
+}
 
 /** The body was not of the size that was announced: the request cannot be finished, and neither can the connection. */
 export class WrongBodySize extends Error {
@@ -71,18 +82,18 @@ export class FastCgiConnection implements Wire {
   }
 
   /** Runs one request. The connection MUST be idle. */
-  send(request: PhpRequest, encode: ReturnType<typeof createRequestEncoder>): Promise<PhpAnswer> {
+  send(request: PhpRequest, { encode, readHead }: FastCgiCodec): Promise<PhpAnswer> {
     // May throw, and then the connection is as it was.
     const { body } = request;
     const hasBody = body !== null && body.size > 0;
     const { params, common = [] } = request;
     const opening = encode({ params, common, keepAlive: true, hasBody });
-    const exchange = new Exchange(request, this);
+    const exchange = new Exchange(request, this, readHead);
     this.#exchange = exchange;
     this.#decoder.sink = exchange;
     this.served++;
     if (!hasBody) {
-      this.#write(opening);
+      this.#writeOpening(opening);
       return exchange.answer;
     }
     const content = body.open();
@@ -91,7 +102,7 @@ export class FastCgiConnection implements Wire {
       else this.#write(Buffer.concat([opening, encodeStdin(content), END_OF_STDIN]));
       return exchange.answer;
     }
-    this.#write(opening);
+    this.#writeOpening(opening);
     this.#isSending = true;
     this.#sendBody(content, body.size).catch((error: unknown) =>
       this.close(error instanceof Error ? error : new ConnectionLost('the body failed', false)),
@@ -177,6 +188,12 @@ export class FastCgiConnection implements Wire {
 
   ended(): void {
     this.#close(new ConnectionLost('php-fpm closed the connection', false), false);
+  }
+
+  #writeOpening(opening: Buffer): void {
+    this.#write(opening);
+    // The next opening is written over this one.
+    if (this.#unsent) this.#unsent = Buffer.from(this.#unsent);
   }
 
   #write(bytes: Buffer): void {

@@ -1,5 +1,5 @@
 import type { PhpAnswer, PhpRequest } from '../ports/php-pool.ts';
-import { type CgiHead, parseCgiHead } from './cgi-head.ts';
+import type { CgiHead, createHeadReader } from './cgi-head.ts';
 import { createOutput, type Output } from './fastcgi-output.ts';
 import { FastCgiFault, type RecordSink } from './fastcgi-records.ts';
 
@@ -48,6 +48,7 @@ export class Exchange implements RecordSink {
   readonly request: PhpRequest;
   readonly answer: Promise<PhpAnswer>;
   readonly #wire: Wire;
+  readonly #readCgiHead: ReturnType<typeof createHeadReader>;
   readonly #settled = Promise.withResolvers<PhpAnswer>();
   #head: CgiHead | null = null;
   #headBytes: Buffer | null = null;
@@ -64,9 +65,10 @@ export class Exchange implements RecordSink {
   /** Whether silence is what the script has in mind (server-sent events). */
   #maySleep = false;
 
-  constructor(request: PhpRequest, wire: Wire) {
+  constructor(request: PhpRequest, wire: Wire, readHead: ReturnType<typeof createHeadReader>) {
     this.request = request;
     this.#wire = wire;
+    this.#readCgiHead = readHead;
     this.answer = this.#settled.promise;
   }
 
@@ -144,7 +146,7 @@ export class Exchange implements RecordSink {
 
   #readHead(bytes: Buffer<ArrayBuffer>): void {
     const all = this.#headBytes ? Buffer.concat([this.#headBytes, bytes]) : bytes;
-    const head = parseCgiHead(all);
+    const head = this.#readCgiHead(all);
     if (!head) {
       this.#headBytes = all;
       return;

@@ -1,9 +1,13 @@
 import { phpProblems } from '../kernel/problems.ts';
 import type { PhpAnswer, PhpLoad, PhpObserver, PhpRequest } from '../ports/php-pool.ts';
-import { type ConnectionEvents, type FastCgiAddress, FastCgiConnection } from './fastcgi-connection.ts';
+import {
+  type ConnectionEvents,
+  createFastCgiCodec,
+  type FastCgiAddress,
+  FastCgiConnection,
+} from './fastcgi-connection.ts';
 import { ConnectionLost, type SilenceLimits } from './fastcgi-exchange.ts';
 import { createWaitingLine } from './fastcgi-queue.ts';
-import { createRequestEncoder } from './fastcgi-records.ts';
 import { toPhpProblem } from './php-faults.ts';
 
 export interface FastCgiPoolLimits extends SilenceLimits {
@@ -66,7 +70,7 @@ const REST_MS = 50;
 export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
   const { address, size, observer } = options;
   const limits = { ...FASTCGI_LIMITS, ...options.limits };
-  const encode = createRequestEncoder();
+  const codec = createFastCgiCodec();
   const line = createWaitingLine();
   const connections = new Set<FastCgiConnection>();
   /** The one that became idle last is at the end. */
@@ -98,9 +102,9 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
     else if (!line.serve(connection)) idle.push(connection);
   }
 
-  function takeIdle(): FastCgiConnection | null {
+  function takeIdle(now: number): FastCgiConnection | null {
     if (isPaused) return null;
-    const restedSince = performance.now() - REST_MS;
+    const restedSince = now - REST_MS;
     for (let index = idle.length - 1; index >= 0; index--) {
       const connection = idle[index] as FastCgiConnection;
       if (connection.idleSince <= restedSince) {
@@ -192,16 +196,20 @@ export function createFastCgiPool(options: FastCgiPoolOptions): FastCgiPool {
   return {
     async send(request) {
       const since = performance.now();
+      let sentAt = since;
       for (let attempt = 0; ; attempt++) {
         // A newcomer never passes those who wait.
         const isNext = attempt === 0 && line.length === 0;
-        const connection = (isNext ? takeIdle() : null) ?? (await obtain(request, attempt > 0).catch(toPhpProblem));
-        if (attempt === 0) observer.onTurn(performance.now() - since);
+        let connection = isNext ? takeIdle(since) : null;
+        if (!connection) {
+          connection = await obtain(request, attempt > 0).catch(toPhpProblem);
+          sentAt = performance.now();
+        }
+        if (attempt === 0) observer.onTurn(sentAt - since);
         const wasUsed = connection.served > 0;
         watch();
-        const sentAt = performance.now();
         try {
-          return await connection.send(request, encode);
+          return await connection.send(request, codec);
         } catch (error) {
           if (!connection.isClosed) release(connection);
           const isStale = error instanceof ConnectionLost && error.isBeforeFirstByte && wasUsed;

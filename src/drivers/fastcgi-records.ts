@@ -8,6 +8,8 @@ import type { PhpParams } from '../ports/php-pool.ts';
 const VERSION = 1;
 const REQUEST_ID = 1;
 const HEADER_BYTES = 8;
+/** In a header (§3.3). */
+const LENGTH_AT = 4;
 /** contentLength has two bytes (§3.3). */
 export const MAX_CONTENT_BYTES = 65_535;
 
@@ -49,64 +51,118 @@ export interface Opening {
 
 /**
  * Writes the opening of a request: BEGIN_REQUEST, the parameters in whole pairs, the empty PARAMS record; without a body also the empty
- * STDIN record, and with that all of it. Characters are bytes, so that all is put together as text and turned into bytes once.
+ * STDIN record, and with that all of it. Characters are bytes. What it gives is a view of one buffer and holds until the next opening.
  *
  * @throws OversizedParams
  */
 export function createRequestEncoder(): (opening: Opening) => Buffer {
-  const known = new WeakMap<PhpParams, string>();
-  const remembered = (list: PhpParams): string => {
-    let text = known.get(list);
-    if (text === undefined) {
-      text = list.map(([name, value]) => pairOf(name, value)).join('');
-      known.set(list, text);
+  const known = new WeakMap<PhpParams, Buffer>();
+  const writer = new ParamsWriter();
+
+  const addCommon = (list: PhpParams): void => {
+    const pairs = known.get(list);
+    if (pairs) {
+      writer.addPairs(pairs);
+      return;
     }
-    return text;
+    const written = writer.addList(list);
+    if (written) known.set(list, written);
   };
 
   return ({ params, common = [], keepAlive, hasBody }) => {
-    const records = new ParamsWriter(keepAlive ? BEGIN_KEPT : BEGIN_ONCE);
-    for (const list of common) {
-      const text = remembered(list);
-      if (text.length <= MAX_CONTENT_BYTES) records.add(text);
-      else for (const [name, value] of list) records.add(pairOf(name, value));
-    }
-    for (const [name, value] of params) records.add(pairOf(name, value));
-    return Buffer.from(records.end() + (hasBody ? END_OF_PARAMS : END_OF_PARAMS_AND_STDIN), 'latin1');
+    writer.begin(keepAlive ? BEGIN_KEPT : BEGIN_ONCE);
+    for (const list of common) addCommon(list);
+    for (const [name, value] of params) writer.add(name, value);
+    return writer.end(hasBody ? END_OF_PARAMS : END_OF_PARAMS_AND_STDIN);
   };
 }
 
+/** Most openings fit. */
+const USUAL_OPENING_BYTES = 8 * 1024;
+/** Headers of the last records and of the end. */
+const SPARE_BYTES = 64;
+/** Up to here a loop is done before a call that copies has begun. */
+const SHORT_TEXT = 64;
+
 /** Fills records with whole pairs. */
 class ParamsWriter {
-  #records: string;
-  #content = '';
+  #bytes = Buffer.allocUnsafeSlow(USUAL_OPENING_BYTES);
+  #at = 0;
+  /** Where the header of the record stands that is being filled. */
+  #recordAt = 0;
 
-  constructor(begin: string) {
-    this.#records = begin;
+  begin(begin: Buffer): void {
+    this.#bytes.set(begin, 0);
+    this.#recordAt = begin.length;
+    this.#at = begin.length + HEADER_BYTES;
   }
 
-  /** @param pairs one or several, which stay together. */
-  add(pairs: string): void {
-    if (this.#content.length + pairs.length > MAX_CONTENT_BYTES) {
-      if (pairs.length > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
-      this.#flush();
+  add(name: string, value: string): void {
+    this.#makeRoom(sizeOfLength(name) + sizeOfLength(value) + name.length + value.length);
+    this.#writeLength(name.length);
+    this.#writeLength(value.length);
+    this.#writeText(name);
+    this.#writeText(value);
+  }
+
+  /** @returns the bytes of the pairs, unless they came into several records. */
+  addList(list: PhpParams): Buffer | null {
+    const [start, recordAt] = [this.#at, this.#recordAt];
+    for (const [name, value] of list) this.add(name, value);
+    return this.#recordAt === recordAt ? Buffer.from(this.#bytes.subarray(start, this.#at)) : null;
+  }
+
+  /** Adds what {@link addList} gave; the pairs stay together. */
+  addPairs(pairs: Buffer): void {
+    this.#makeRoom(pairs.length);
+    this.#bytes.set(pairs, this.#at);
+    this.#at += pairs.length;
+  }
+
+  end(end: Buffer): Buffer {
+    this.#endRecord();
+    this.#bytes.set(end, this.#recordAt);
+    return this.#bytes.subarray(0, this.#recordAt + end.length);
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#at + bytes - this.#recordAt - HEADER_BYTES > MAX_CONTENT_BYTES) {
+      if (bytes > MAX_CONTENT_BYTES) throw new OversizedParams('a parameter is larger than a record');
+      this.#endRecord();
     }
-    this.#content += pairs;
-    if (this.#records.length + this.#content.length > MAX_PARAMS_BYTES) {
-      throw new OversizedParams('the parameters are larger than all that is taken');
-    }
+    const needed = this.#at + bytes;
+    if (needed > MAX_PARAMS_BYTES) throw new OversizedParams('the parameters are larger than all that is taken');
+    if (needed + SPARE_BYTES <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed + SPARE_BYTES, this.#bytes.length * 2));
+    larger.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = larger;
   }
 
-  end(): string {
-    this.#flush();
-    return this.#records;
-  }
-
-  #flush(): void {
+  /** Writes the header of the record that was filled, and leaves room for that of the next. */
+  #endRecord(): void {
+    const contentBytes = this.#at - this.#recordAt - HEADER_BYTES;
     // An empty record would end the parameters.
-    if (this.#content === '') return;
-    this.#records += headerOf(PARAMS, this.#content.length) + this.#content;
-    this.#content = '';
+    if (contentBytes === 0) return;
+    const bytes = this.#bytes;
+    bytes.set(END_OF_PARAMS, this.#recordAt);
+    bytes[this.#recordAt + LENGTH_AT] = contentBytes >> 8;
+    bytes[this.#recordAt + LENGTH_AT + 1] = contentBytes;
+    this.#recordAt = this.#at;
+    this.#at += HEADER_BYTES;
+  }
+
+  /** Lengths up to 127 take one byte, longer ones four with the highest bit set (§3.4). */
+  #writeLength(length: number): void {
+    if (length < 128) this.#bytes[this.#at++] = length;
+    else this.#at = this.#bytes.writeUInt32BE((length | 0x80000000) >>> 0, this.#at);
+  }
+
+  #writeText(text: string): void {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (text.length > SHORT_TEXT) bytes.write(text, at, 'latin1');
+    else for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
+    this.#at = at + text.length;
   }
 }
 
@@ -117,40 +173,34 @@ export function encodeStdin(bytes: Uint8Array): Buffer {
   let at = 0;
   for (let start = 0; start < bytes.length; start += MAX_CONTENT_BYTES) {
     const part = bytes.subarray(start, start + MAX_CONTENT_BYTES);
-    at += encoded.write(headerOf(STDIN, part.length), at, 'latin1');
+    encoded.set(headerOf(STDIN, part.length), at);
+    at += HEADER_BYTES;
     encoded.set(part, at);
     at += part.length;
   }
   return encoded;
 }
 
+function headerOf(type: number, contentBytes: number): Buffer {
+  return Buffer.from([VERSION, type, 0, REQUEST_ID, contentBytes >> 8, contentBytes & 255, 0, 0]);
+}
+
 /** The empty record that ends the body. */
-export const END_OF_STDIN: Buffer = Buffer.from(headerOf(STDIN, 0), 'latin1');
+export const END_OF_STDIN: Buffer = headerOf(STDIN, 0);
 
 /** A management question that every implementation answers (§4.1): whether anybody is there. */
 export const ASK_VALUES: Buffer = Buffer.from([VERSION, GET_VALUES, 0, 0, 0, 0, 0, 0]);
 
-function headerOf(type: number, contentBytes: number): string {
-  return String.fromCharCode(VERSION, type, 0, REQUEST_ID, contentBytes >> 8, contentBytes & 255, 0, 0);
-}
-
-const BEGIN_KEPT = `${headerOf(BEGIN_REQUEST, 8)}\0${String.fromCharCode(ROLE_RESPONDER, KEEP_CONNECTION)}\0\0\0\0\0`;
-const BEGIN_ONCE = `${headerOf(BEGIN_REQUEST, 8)}\0${String.fromCharCode(ROLE_RESPONDER)}\0\0\0\0\0\0`;
+const BEGIN_KEPT = Buffer.concat([
+  headerOf(BEGIN_REQUEST, 8),
+  Buffer.from([0, ROLE_RESPONDER, KEEP_CONNECTION, 0, 0, 0, 0, 0]),
+]);
+const BEGIN_ONCE = Buffer.concat([headerOf(BEGIN_REQUEST, 8), Buffer.from([0, ROLE_RESPONDER, 0, 0, 0, 0, 0, 0])]);
 const END_OF_PARAMS = headerOf(PARAMS, 0);
-const END_OF_PARAMS_AND_STDIN = END_OF_PARAMS + headerOf(STDIN, 0);
+const END_OF_PARAMS_AND_STDIN = Buffer.concat([END_OF_PARAMS, END_OF_STDIN]);
 
-const SHORT_LENGTHS = Array.from({ length: 128 }, (_, length) => String.fromCharCode(length));
-
-function pairOf(name: string, value: string): string {
-  return lengthOf(name) + lengthOf(value) + name + value;
-}
-
-/** Lengths up to 127 take one byte, longer ones four with the highest bit set (§3.4). */
-function lengthOf({ length }: string): string {
-  return (
-    SHORT_LENGTHS[length] ??
-    String.fromCharCode((length >>> 24) | 128, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
-  );
+function sizeOfLength({ length }: string): number {
+  return length < 128 ? 1 : 4;
 }
 
 /** What a decoder finds. Views are of the chunk that was pushed. */

@@ -1,7 +1,6 @@
 import type { PhpFpmStatus, PhpRequest } from '../ports/php-pool.ts';
-import { type FastCgiAddress, FastCgiConnection } from './fastcgi-connection.ts';
+import { createFastCgiCodec, type FastCgiAddress, FastCgiConnection } from './fastcgi-connection.ts';
 import { ConnectionLost } from './fastcgi-exchange.ts';
-import { createRequestEncoder } from './fastcgi-records.ts';
 
 const TIMEOUT_MS = 2_000;
 
@@ -52,7 +51,7 @@ function ask(address: FastCgiAddress, path: string, query: string): Promise<stri
     onErrors: () => undefined,
   };
   return withConnection(address, async (connection) => {
-    const { body } = await connection.send(request, createRequestEncoder());
+    const { body } = await connection.send(request, createFastCgiCodec());
     return new Response(body).text();
   });
 }

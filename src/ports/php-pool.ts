@@ -47,10 +47,15 @@ export interface PhpBody {
   open(): Uint8Array | AsyncIterable<Uint8Array>;
 }
 
+export type PhpHeaders = readonly (readonly [name: string, value: string])[];
+
 export interface PhpAnswer {
   readonly status: number;
-  /** Names in lower case, in the order of the script; a name may come more than once. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  /**
+   * Names in lower case, in the order of the script; a name may come more than once. The list may come with other answers, too; it
+   * MUST NOT change, so that something may be made of it once.
+   */
+  readonly headers: PhpHeaders;
   /** The whole body when it came at once. Cancelling the stream stops the script at its next output. */
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
-import { CgiFault, MAX_HEAD_BYTES, parseCgiHead } from '../../src/drivers/cgi-head.ts';
+import { CgiFault, createHeadReader, MAX_HEAD_BYTES } from '../../src/drivers/cgi-head.ts';
 
-const parse = (text: string) => parseCgiHead(Buffer.from(text, 'latin1'));
+const parse = (text: string) => createHeadReader()(Buffer.from(text, 'latin1'));
 
 describe('the head of a CGI answer', () => {
   const heads: [string, string, unknown][] = [
@@ -46,6 +46,14 @@ describe('the head of a CGI answer', () => {
     const text = 'Status: 200 OK\r\nX-A: 1\r\n\r\n';
     for (let length = 0; length < text.length; length++) expect(parse(text.slice(0, length))).toBeNull();
     expect(parse(text)?.status).toBe(200);
+  });
+
+  test('that comes again gives the same list, and only then', () => {
+    const read = createHeadReader();
+    const headersOf = (text: string) => read(Buffer.from(text, 'latin1'))?.headers;
+    const first = headersOf('X-A: 1\n\none');
+    expect(headersOf('X-A: 1\n\nanother body')).toBe(first as never);
+    expect(headersOf('X-A: 2\n\none')).toEqual([['x-a', '2']]);
   });
 
   const broken: [string, string][] = [

@@ -13,6 +13,7 @@ const SCRIPTS = {
   'warm.php':
     '<?php header("Cache-Control: public, max-age=60"); echo $_SERVER["HTTP_HOST"], " ", $_SERVER["REMOTE_ADDR"], uniqid(" ", true);',
   'plain.php': '<?php echo uniqid("", true);',
+  'mark.php': '<?php header("Surrogate-Key: news"); setcookie("a", "b"); setcookie("c", "d"); echo uniqid("", true);',
   'cookie.php': '<?php header("Cache-Control: public, max-age=60"); setcookie("a", uniqid()); echo uniqid("", true);',
   'session.php':
     '<?php session_start(); header("Cache-Control: public, max-age=60"); header_remove("Pragma"); header_remove("Expires"); echo uniqid("", true);',
@@ -74,6 +75,22 @@ describe.if(PHP_FPM !== null)('answers of PHP in the HTTP cache', () => {
     const own = await call('GET', '/php/shared.php?session', { headers: { cookie: 'PHPSESSID=abc' } });
     expect(own.text).not.toBe(stored);
     expect((await call('GET', '/php/shared.php?session')).text).toBe(stored);
+  });
+
+  test('that no cache may keep are each the own of who asked, however often they have the same head', async () => {
+    const answers = await Promise.all(Array.from({ length: 12 }, () => call('GET', '/php/mark.php')));
+    for (const later of [await call('GET', '/php/mark.php'), await call('GET', '/php/mark.php')]) answers.push(later);
+    const own = (name: string) => new Set(answers.map(({ headers }) => headers.get(name))).size;
+    expect([own('x-request-id'), own('ratelimit-policy')]).toEqual([answers.length, 1]);
+    for (const { headers, status } of answers) {
+      expect([status, headers.getSetCookie(), headers.has('surrogate-key')]).toEqual([200, ['a=b', 'c=d'], false]);
+    }
+    expect(answers.at(-1)?.headers.get('cache-status')).toBe('bunkhouse; fwd=bypass; fwd-status=200');
+    const head = await call('HEAD', '/php/mark.php');
+    expect([head.text, head.headers.get('x-request-id') === answers.at(-1)?.headers.get('x-request-id')]).toEqual([
+      '',
+      false,
+    ]);
   });
 
   test('are made anew for everybody who is signed in', async () => {

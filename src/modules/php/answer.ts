@@ -24,11 +24,16 @@ const HELD_BACK = new Set([
 ]);
 const WITHOUT_BODY = new Set([204, 205, 304]);
 
+/** Whether the script's content is part of the answer (RFC 9110 §6.4.1). */
+export function hasContent({ status }: PhpAnswer, method: string): boolean {
+  return method !== 'HEAD' && !WITHOUT_BODY.has(status);
+}
+
 /** Turns a script's answer into ours. The body streams as the script writes it. */
 export function toResponse(answer: PhpAnswer, method: string): Response {
   const { status, headers, body } = answer;
   const kept = toHeaders(headers);
-  if (method === 'HEAD' || WITHOUT_BODY.has(status)) {
+  if (!hasContent(answer, method)) {
     discard(body);
     // Nothing follows that a wrong one could cut, and a download may tell its size by it.
     const length = method === 'HEAD' ? findHeader(answer, 'content-length') : null;

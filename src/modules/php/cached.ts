@@ -1,6 +1,10 @@
 import { AddressMap } from '../../kernel/address-map.ts';
 import type { Caller } from '../../kernel/caller.ts';
-import type { FetchOrigin, HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
+import type { HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
+import type { PhpAnswer, PhpHeaders } from '../../ports/php-pool.ts';
+import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
+import { hasContent, toHeaders, toResponse } from './answer.ts';
+import type { Respond } from './run-script.ts';
 
 export interface CachedOptions {
   readonly cache: HttpCache;
@@ -26,21 +30,47 @@ const HINTS = [
   'last-modified',
 ];
 
+/** Runs the script that a request means. */
+type Run = (request: Request, respond?: Respond) => Promise<Response>;
+
+/** The head of an answer that goes past the store. */
+interface DirectHead extends KeptAnswer {
+  readonly isHinted: boolean;
+}
+
 /** Sends scripts' answers through the HTTP cache. */
 export function createCached({ cache, ruleFor }: CachedOptions) {
   const hopeless = new AddressMap<true>(REMEMBERED);
+  const heads = new WeakMap<PhpHeaders, DirectHead>();
 
-  /** What is to be remembered of an answer, and not to be said to clients. */
-  const finish = (response: Response, url: string, isPlain: boolean, isHopeless: boolean): Response => {
-    const { headers } = response;
-    const isHinted = isPlain && HINTS.some((name) => headers.has(name));
+  /** Whether an address gives the cache something to go by. */
+  const learn = (url: string, isHopeless: boolean, isHinted: boolean): void => {
     if (isHinted && isHopeless) hopeless.delete(url);
-    else if (isPlain && !isHinted && !isHopeless) hopeless.set(url, true);
-    for (const name of NOT_FOR_CLIENTS) if (headers.has(name)) headers.delete(name);
-    return response;
+    else if (!isHinted && !isHopeless) hopeless.set(url, true);
   };
 
-  return (request: Request, path: string, caller: Caller | null, ask: FetchOrigin): Response | Promise<Response> => {
+  const headOf = ({ status, headers }: PhpAnswer): DirectHead => {
+    let head = heads.get(headers);
+    if (!head) {
+      const kept = toHeaders(headers);
+      const isHinted = HINTS.some((name) => kept.has(name));
+      for (const name of NOT_FOR_CLIENTS) kept.delete(name);
+      kept.set('cache-status', bypassed(status));
+      head = { status, headers: kept, policy: null, isHinted };
+      heads.set(headers, head);
+    }
+    return head;
+  };
+
+  /** Makes the answer to what is only read and not stored. */
+  const direct: Respond = (request, answer, file) => {
+    if (!file && hasContent(answer, request.method)) return answerAgain(request, answer.body, headOf(answer));
+    const response = file ?? toResponse(answer, request.method);
+    response.headers.set('cache-status', bypassed(response.status));
+    return withoutWords(response);
+  };
+
+  return (request: Request, path: string, caller: Caller | null, run: Run): Response | Promise<Response> => {
     const named = ruleFor(path, 'php');
     const isPlain = named.mode === 'respect';
     const { url, method } = request;
@@ -48,15 +78,35 @@ export function createCached({ cache, ruleFor }: CachedOptions) {
     const rule = caller ? PERSONAL : isHopeless ? HOPELESS : named;
     // What is only read and not stored has no business with the store; what may change something makes it forget.
     if (rule !== named && (method === 'GET' || method === 'HEAD')) {
-      return ask(request).then((response) => {
-        // As the cache would say (RFC 9211).
-        response.headers.set('cache-status', `bunkhouse; fwd=bypass; fwd-status=${response.status}`);
-        return finish(response, url, isPlain, isHopeless);
+      return run(request, (asked, answer, file) => {
+        if (isPlain) learn(url, isHopeless, headOf(answer).isHinted);
+        return direct(asked, answer, file);
       });
     }
-    const answered = cache.handle(request, rule, ask);
+    const answered = cache.handle(request, rule, (asked) => run(asked));
     // What is there at once is from the store: it is as clients may see it, and nothing is to be learnt from it.
     if (!(answered instanceof Promise)) return answered;
-    return answered.then((response) => finish(response, url, isPlain, isHopeless));
+    return answered.then((response) => {
+      if (isPlain) {
+        const { headers } = response;
+        learn(
+          url,
+          isHopeless,
+          HINTS.some((name) => headers.has(name)),
+        );
+      }
+      return withoutWords(response);
+    });
   };
+}
+
+function withoutWords(response: Response): Response {
+  const { headers } = response;
+  for (const name of NOT_FOR_CLIENTS) if (headers.has(name)) headers.delete(name);
+  return response;
+}
+
+/** As the cache would say (RFC 9211). */
+function bypassed(status: number): string {
+  return `bunkhouse; fwd=bypass; fwd-status=${status}`;
 }

@@ -40,7 +40,7 @@ export function createPhpHandler({ mount, resolve, runScript, throughCache }: Ph
   function runThroughCache(request: Request, target: ScriptTarget): Response | Promise<Response> {
     const { id, address, isSecure, caller, path } = contextOf(request);
     const asker: Asker = { id, address, isSecure, caller, connection: connectionOf(request) };
-    return throughCache(request, path, caller, (asked) => runScript(asked, target, asker));
+    return throughCache(request, path, caller, (asked, respond) => runScript(asked, target, asker, respond));
   }
 
   function sendStatic(request: Request, { name, file }: FileTarget): Promise<Response> {

@@ -20,8 +20,17 @@ export interface ScriptRunnerOptions {
   readonly log: Logger;
 }
 
-/** Asks php-fpm for the answer of a script. `request` is what is asked: the client's own, or what the cache makes of it. */
-export type RunScript = (request: Request, target: ScriptTarget, asker: Asker) => Promise<Response>;
+/**
+ * Asks php-fpm for the answer of a script. `request` is what is asked: the client's own, or what the cache makes of it.
+ *
+ * @param respond makes the answer; by default one with all that the cache may want to know.
+ */
+export type RunScript = (request: Request, target: ScriptTarget, asker: Asker, respond?: Respond) => Promise<Response>;
+
+/** @param file the answer with the file that the script wants sent, if it wants that. */
+export type Respond = (request: Request, answer: PhpAnswer, file: Response | null) => Response;
+
+const respondInFull: Respond = ({ method }, answer, file) => file ?? toResponse(answer, method);
 
 /** Running such a request twice does no harm that the client did not ask for (RFC 9110 §9.2.1). */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -31,10 +40,10 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
 
   async function run(
     pool: PhpPool,
-    taking: TakenBody | Promise<TakenBody>,
     request: Request,
     target: ScriptTarget,
     asker: Asker,
+    respond: Respond,
   ): Promise<Response> {
     const { id, connection } = asker;
     // Scripts have deadlines of their own, and so has a slow body.
@@ -46,6 +55,7 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
       taken?.release();
     };
     try {
+      const taking = takeBody(request, asker.caller !== null);
       taken = taking instanceof Promise ? await taking : taking;
       const { body } = taken;
       const environment = toEnvironment({ request, asker, target, bodySize: body?.size ?? null });
@@ -67,8 +77,8 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
         isStreaming = true;
         answer = { ...answer, body: tellEnd(answer.body, end) };
       }
-      const sent = sendFile(request, answer);
-      return sent === null ? toResponse(answer, request.method) : await sent;
+      const file = sendFile(request, answer);
+      return respond(request, answer, file === null ? null : await file);
     } finally {
       if (!isStreaming) end();
     }
@@ -83,14 +93,14 @@ export function createScriptRunner(options: ScriptRunnerOptions): RunScript {
     log.error(fields, 'PHP gave no usable answer');
   }
 
-  return async (request, target, asker) => {
-    if (!pool) {
-      throw phpProblems.create('unavailable', {
-        detail: 'There is no php-fpm on this machine. Install it, or set PHP_FPM.',
-      });
-    }
-    return run(pool, takeBody(request, asker.caller !== null), request, target, asker);
-  };
+  return (request, target, asker, respond = respondInFull) =>
+    pool ? run(pool, request, target, asker, respond) : Promise.reject(noPhp());
+}
+
+function noPhp(): AppError {
+  return phpProblems.create('unavailable', {
+    detail: 'There is no php-fpm on this machine. Install it, or set PHP_FPM.',
+  });
 }
 
 function nameOf({ names }: ScriptTarget): string {
