@@ -27,7 +27,7 @@ const MIN_BYTES = 32 * 1024;
 const STEP_BYTES = 4 * 1024 * 1024;
 
 /** What the file keeps of the system's memory between messages. */
-const KEPT_BYTES = 1024 * 1024;
+const KEPT_BYTES = 4 * 1024 * 1024;
 
 /** In memory: what is written and read step by step would hold everybody up on a disk. */
 const DIRECTORY = '/dev/shm';

@@ -50,7 +50,7 @@ describe('a file that two processes share', () => {
       const { message, blocks } = await file.put({ bytes });
       return (await file.take(message, blocks)).bytes;
     };
-    await carry(large(2_000_000, 3));
+    await carry(large(5_000_000, 3));
     expect(fstatSync(file.fd).size).toBe(0);
     await carry(large(100_000, 5));
     expect(fstatSync(file.fd).size).toBe(100_000);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Caller } from '../../kernel/caller.ts';
 import { LruMap } from '../../kernel/lru.ts';
 import { requestProblems, serverProblems } from '../../kernel/problems.ts';
@@ -91,13 +92,7 @@ export function createParseService(options: ParseServiceOptions) {
       isCached = false;
       return ask(job, key, callerId, signal);
     };
-    const result = cache
-      ? unpackResult(
-          await cache.get(key(), { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, async (context) =>
-            packResult(await load(context)),
-          ),
-        )
-      : await load();
+    const result = await (cache ? throughCache(cache, key(), load) : load());
     if (result.status === 'refused') throw toProblem(result);
     return { view: result.view, members: result.members, isCached };
   };
@@ -174,6 +169,22 @@ export function createParseService(options: ParseServiceOptions) {
       return { view, ...(JSON.parse(`{${new TextDecoder().decode(members)}}`) as Omit<ParsedView, 'view'>) };
     },
   };
+}
+
+/** The result of a load, or one that is kept. Whoever has it loaded has it before it is kept: that takes copies and a checksum. */
+function throughCache(
+  cache: Pick<DataCache, 'get'>,
+  key: string,
+  load: (context: { signal: AbortSignal }) => Promise<ParseResult>,
+): Promise<ParseResult> {
+  const loaded = Promise.withResolvers<ParseResult>();
+  const kept = cache.get(key, { ttl: KEPT_SECONDS, hardTimeout: PATIENCE_SECONDS }, async (context) => {
+    const result = await load(context);
+    loaded.resolve(result);
+    await setImmediate();
+    return packResult(result);
+  });
+  return Promise.race([loaded.promise, kept.then(unpackResult)]);
 }
 
 const UTF_8 = 'text/plain; charset=utf-8';
