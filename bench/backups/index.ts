@@ -7,7 +7,7 @@ import { inRounds, median, medianRatio } from '../harness/rounds.ts';
 import { needTools } from '../harness/tools.ts';
 import { type Dataset, makeDataset } from './dataset.ts';
 import { measureLive } from './live.ts';
-import { type BackupProgram, ours, resticProgram, type Taken } from './programs.ts';
+import { type BackupProgram, type BackupRound, ours, resticProgram, type Taken } from './programs.ts';
 
 /** A round takes minutes, and so much is read in it that rounds differ little. */
 const MAX_ROUNDS = 3;
@@ -51,11 +51,11 @@ async function measurePrograms(bench: Bench, dataset: Dataset, programs: readonl
     bench.say(`round ${round + 1}: ${program.name}`);
     return program.takeAndRestore(dataset, round);
   });
-  const of = (program: BackupProgram, key: 'full' | 'again' | 'restore') =>
+  const of = (program: BackupProgram, key: keyof BackupRound) =>
     (samples.get(program) ?? []).map((sample) => sample[key]);
   const [own, restic] = programs as [BackupProgram, BackupProgram];
   const seconds = (taken: readonly Taken[]) => taken.map((each) => each.seconds);
-  const compareTo = (what: string, key: 'full' | 'again' | 'restore', atLeast?: number) =>
+  const compareTo = (what: string, key: keyof BackupRound, atLeast?: number) =>
     bench.report.find({
       what: `${what} against restic, MB/s`,
       value: medianRatio(seconds(of(restic, key)), seconds(of(own, key))),
@@ -66,7 +66,8 @@ async function measurePrograms(bench: Bench, dataset: Dataset, programs: readonl
       ).toFixed(2)} ×`,
       ...(atLeast === undefined ? {} : { atLeast }),
     });
-  compareTo('full backup', 'full', 1);
+  compareTo('full backup (here with all of it read back and compared)', 'full', 1);
+  compareTo('full backup, read back and compared on both sides (restic: check --read-data)', 'proven', 1);
   compareTo('restore', 'restore', 1);
   compareTo('second backup, no file changed', 'again');
   const size = `${figure(dataset.bytes / 2 ** 30)} GiB, of it ${dataset.files} files`;
@@ -74,7 +75,7 @@ async function measurePrograms(bench: Bench, dataset: Dataset, programs: readonl
     size,
     ['program', 'what', 'MB/s', 'seconds', 'CPU s', 'peak MB'],
     programs.flatMap((program) =>
-      (['full', 'again', 'restore'] as const).map((key) => {
+      (['full', 'proven', 'again', 'restore'] as const).map((key) => {
         const taken = of(program, key);
         const middle = median(seconds(taken));
         return [

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
 import { link, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ObjectPaths } from './disk-object-paths.ts';
@@ -33,22 +33,41 @@ export async function removeFile(path: string): Promise<boolean> {
   );
 }
 
+/** Reads a part of a file into memory. @returns how many bytes; 0 at the end. */
+type ReadPart = (
+  descriptor: number,
+  memory: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => number | Promise<number>;
+
+/** By a thread of the runtime, while other work goes on. */
+export const readLater: ReadPart = (descriptor, memory, offset, length, position) =>
+  new Promise<number>((resolve, reject) => {
+    read(descriptor, memory, offset, length, position, (error, bytes) => (error ? reject(error) : resolve(bytes)));
+  });
+
+/** For what was just written: it is in memory still, and a turn of the event loop would take longer. */
+export const readNow: ReadPart = readSync;
+
 /**
- * Reads a whole file into memory that is used again and again, without a turn of the event loop: with thousands of small files those
- * cost more than the reading. Not for a process that serves others. @returns its size, of which the memory got what fits; `null`
- * when there is no such file. Throws the file system's error.
+ * Reads a whole file into memory that is used again and again. It is opened without a turn of the event loop, so this is not for a
+ * process that serves others. @returns its size, of which the memory got what fits; `null` when there is no such file. Throws the
+ * file system's error.
  */
-export function readFileInto(path: string, memory: Uint8Array): number | null {
+export async function readFileInto(path: string, memory: Uint8Array, readPart: ReadPart): Promise<number | null> {
   const descriptor = openNow(path);
   if (descriptor === null) return null;
   try {
-    let length = 0;
-    while (length < memory.length) {
-      const read = readSync(descriptor, memory, length, memory.length - length, length);
-      if (read === 0) return length;
-      length += read;
+    const { size } = fstatSync(descriptor);
+    const wanted = Math.min(size, memory.length);
+    for (let length = 0; length < wanted; ) {
+      const bytes = await readPart(descriptor, memory, length, wanted - length, length);
+      if (bytes === 0) return length;
+      length += bytes;
     }
-    return Math.max(length, fstatSync(descriptor).size);
+    return size;
   } finally {
     closeSync(descriptor);
   }

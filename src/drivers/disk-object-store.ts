@@ -4,7 +4,7 @@ import { randomToken } from '../kernel/ids.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { abortable } from './abortable.ts';
-import { giveFinalName, namesIn, readFileInto, removeFile, statFile } from './disk-files.ts';
+import { giveFinalName, namesIn, readFileInto, readLater, removeFile, statFile } from './disk-files.ts';
 import { type DiskIntake, diskIntake } from './disk-intake.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { writeStream } from './disk-stream.ts';
@@ -144,7 +144,7 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
 
     async read(key, memory) {
       assertKey(key);
-      return readFileInto(paths.finalPath(key), memory);
+      return readFileInto(paths.finalPath(key), memory, readLater);
     },
 
     async delete(key) {

@@ -5,7 +5,7 @@ import { randomToken } from '../kernel/ids.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
 import { abortable } from './abortable.ts';
-import { namesIn, nullIfMissing, readFileInto, removeFile, statFile } from './disk-files.ts';
+import { namesIn, nullIfMissing, readFileInto, readNow, removeFile, statFile } from './disk-files.ts';
 import { atDisk, backgroundFlusher, directorySync, isErrno, syncNow, writeAll } from './disk-write.ts';
 import { assertKey } from './object-key.ts';
 
@@ -134,7 +134,7 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
       return bytes && streamOf(range ? bytes.subarray(start, end) : bytes);
     },
 
-    read: async (key, memory) => readFileInto(pathOf(key), memory),
+    read: async (key, memory) => readFileInto(pathOf(key), memory, readNow),
 
     async stat(key) {
       const found = await statFile(pathOf(key));

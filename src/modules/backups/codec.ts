@@ -9,7 +9,7 @@ import { backupProblems } from './problems.ts';
 import { bytesOf, once } from './streams.ts';
 
 /** What is compressed at a time; the frames of a file follow each other, as RFC 8878 §3 has it. */
-const BLOCK_BYTES = 2 ** 18;
+const BLOCK_BYTES = 2 ** 20;
 /** Blocks of one object that the threads of the runtime compress at once. */
 const AHEAD = 3;
 /** Stored bytes up to which an object is decompressed in one go. */

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PHASES, type Run, storeFiles, storeSealed, type Taken } from './create-run.ts';
 import type { DatabaseEntry, ObjectEntry } from './manifest.ts';
 import { backupProblems } from './problems.ts';
 
-const READ_BYTES = 2 ** 18;
+/** Of an image; what is compressed at a time needs no copying then. */
+const READ_BYTES = 2 ** 20;
 
 /** All databases, the content of every file that they name, and the secret when it was generated. */
 export async function takeSystem(run: Run): Promise<Taken> {
@@ -22,15 +23,19 @@ export async function takeSystem(run: Run): Promise<Taken> {
     await images.take(name, pathOf(name), signal);
     progress.add(bytes);
   }
-  const taken: (Omit<DatabaseEntry, 'image'> & { readonly path: string })[] = [];
+  const taken: (Omit<DatabaseEntry, 'image'> & { readonly path: string; readonly sha256: string })[] = [];
   for (const { name, bytes } of sizes) {
     const path = pathOf(name);
-    const { problems, tables, migrations } = await images.inspect(path, name, signal);
+    // The one is done by a process of its own.
+    const [{ problems, tables, migrations }, sha256] = await Promise.all([
+      images.inspect(path, name, signal),
+      hashOf(path, signal),
+    ]);
     if (problems.length > 0) {
       const detail = `The database ${name} is damaged, so no backup of it was made: ${problems.slice(0, 3).join('; ')}.`;
       throw backupProblems.create('damaged-database', { detail });
     }
-    taken.push({ name, path, tables: { ...tables }, migrations: [...migrations] });
+    taken.push({ name, path, sha256, tables: { ...tables }, migrations: [...migrations] });
     progress.add(bytes);
   }
 
@@ -44,8 +49,8 @@ export async function takeSystem(run: Run): Promise<Taken> {
     imageBytes.reduce((sum, bytes) => sum + bytes, 0),
   );
   const databases: DatabaseEntry[] = [];
-  for (const { path, ...entry } of taken) {
-    databases.push({ ...entry, image: await storeImage(run, entry.name, path) });
+  for (const { path, sha256, ...entry } of taken) {
+    databases.push({ ...entry, image: await storeImage(run, entry.name, path, sha256) });
     await rm(path);
   }
 
@@ -80,10 +85,8 @@ async function storeImage(
   { repository, previous, suspects, progress, signal }: Run,
   name: string,
   path: string,
+  sha256: string,
 ): Promise<ObjectEntry> {
-  const hash = createHash('sha256');
-  for await (const chunk of chunksOf(path, signal)) hash.update(chunk);
-  const sha256 = hash.digest('hex');
   const before = previous.flatMap(({ databases }) => databases).find((entry) => entry.image.sha256 === sha256);
   if (before?.name === name && !suspects.has(before.image.key)) return before.image;
   const object = { kind: 'database', database: name, sha256 } as const;
@@ -96,6 +99,22 @@ async function storeImage(
     }
   }
   return repository.writeObject(object, read(), { signal });
+}
+
+async function hashOf(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const memory = new Uint8Array(READ_BYTES);
+  const file = await open(path);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { bytesRead } = await file.read(memory);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(memory.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function* chunksOf(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
