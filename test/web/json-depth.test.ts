@@ -19,3 +19,15 @@ test.each([
 ])('$what: too deep is $isTooDeep', ({ text, isTooDeep }) => {
   expect(isNestedTooDeeply(new TextEncoder().encode(text))).toBe(isTooDeep);
 });
+
+test('strings end at the first quote that is not escaped, however far it is', () => {
+  const deep = nested('[', ']', 65);
+  for (let before = 0; before < 100; before++) {
+    for (let escapes = 0; escapes < 5; escapes++) {
+      const value = `${'x'.repeat(before)}${'\\\\'.repeat(escapes)}`;
+      const inside = new TextEncoder().encode(`["${value}\\"${deep}"]`);
+      const outside = new TextEncoder().encode(`["${value}",${deep}]`);
+      expect([isNestedTooDeeply(inside), isNestedTooDeeply(outside)]).toEqual([false, true]);
+    }
+  }
+});
