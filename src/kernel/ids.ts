@@ -47,7 +47,7 @@ export function randomToken(byteLength = 32): string {
 export function createRequestIds(): () => string {
   const start = randomToken(9);
   let count = 0;
-  return () => `${start}-${(++count).toString(36)}`;
+  return () => `${start}-${++count}`;
 }
 
 export function toBase64Url(bytes: Uint8Array): string {

@@ -12,7 +12,7 @@ import type { Fallback } from './module.ts';
 import { isUnexpected, toProblemResponse } from './problems.ts';
 import { rateLimitText, ratePolicyText } from './rate-headers.ts';
 import { createRouteTable, type RouteEntry } from './route-table.ts';
-import { JsonAnswer, setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
+import { setSecurityHeaders, setTransportSecurity } from './security-headers.ts';
 
 /** Who is asking, or why what was presented is not believed. Both are null when nothing was presented. */
 export interface Identity {
@@ -266,7 +266,7 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function decorate(response: Response, request: Request, context: RequestContext): void {
-    if (response !== context.readyAnswer) setGeneralHeaders(response, context);
+    if (response !== context.readyAnswer) setGeneralHeaders(response.headers, context);
     if (context.wire) setAll(response.headers, context.wire);
     if (options.isProduction && context.isSecure) setTransportSecurity(response.headers);
     if (cors.isOn && !(context.isForeign && response.headers.has('access-control-allow-origin')))
@@ -274,14 +274,13 @@ export function createGate(options: GateOptions): Gate {
     if (options.isDraining()) response.headers.set('connection', 'close');
   }
 
-  function setGeneralHeaders(response: Response, { id, rate, isForeign }: RequestContext): void {
-    const { headers } = response;
+  function setGeneralHeaders(headers: Headers, { id, rate, isForeign }: RequestContext): void {
     headers.set('x-request-id', id);
     if (rate) {
       headers.set('ratelimit-policy', ratePolicyText(rate.policy));
       headers.set('ratelimit', rateLimitText(rate.policy, rate.verdict));
     }
-    if (!isForeign && !(response instanceof JsonAnswer)) setSecurityHeaders(headers);
+    if (!isForeign) setSecurityHeaders(headers);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AnyElysia } from 'elysia';
 import { Memoirist } from 'memoirist';
+import { AddressMap } from '../kernel/address-map.ts';
 import { ACCESS_KEY, type Access, LIMIT_KEY, WIRE_KEY, type WireHeaders } from './guard.ts';
 
 /** What the gate knows of a route before anything of the request is read. */
@@ -29,6 +30,8 @@ const BODY_TYPES: Readonly<Record<string, string>> = {
   json: 'application/json',
   urlencoded: 'application/x-www-form-urlencoded',
 };
+/** Paths that no route has, kept in mind because they are mostly asked for again: files and pages of others. */
+const MAX_STRANGE = 1_000;
 
 /**
  * The routes of an Elysia app by method and path, matched by the router that Elysia itself uses.
@@ -52,14 +55,19 @@ export function createRouteTable(app: AnyElysia): RouteTable {
     if (!bare.endsWith('*') && bare !== '/') router.add(method, `${bare}/`, entry);
   }
   const methods = [...new Set(entries.map(({ method }) => method))];
+  const strange = new AddressMap<true>(MAX_STRANGE);
   const find = (method: string, path: string) =>
-    fixed.get(method)?.get(path) ?? router.find(method, path)?.store ?? null;
+    fixed.get(method)?.get(path) ?? (strange.get(path) ? null : (router.find(method, path)?.store ?? null));
   return {
     entries,
     find,
     methodsOf(path) {
+      if (strange.get(path)) return [];
       const found = methods.filter((method) => find(method, path));
-      if (found.length === 0) return [];
+      if (found.length === 0) {
+        strange.set(path, true);
+        return [];
+      }
       if (found.includes('GET') && !found.includes('HEAD')) found.push('HEAD');
       return [...found, 'OPTIONS'];
     },

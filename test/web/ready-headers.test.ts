@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test';
 import { contextOf } from '../../src/web/context.ts';
-import { answerAgain, type KeptAnswer } from '../../src/web/ready-headers.ts';
+import { answerAgain, keepAnswer } from '../../src/web/ready-headers.ts';
 import { requestFor } from '../modules/gateway/request.ts';
 
 const POLICY = { name: 'default', count: 10, windowSeconds: 60 };
-const keep = (): KeptAnswer => ({ status: 203, headers: new Headers({ 'x-own': 'yes' }), policy: null });
+const keep = () => keepAnswer({ status: 203, headers: { 'x-own': 'yes' } });
 
 function asked(id: string, remaining: number | null): Request {
   const request = requestFor('/');

@@ -97,4 +97,15 @@ describe('the route table', () => {
     expect(table.methodsOf('/api/form').sort()).toEqual(['OPTIONS', 'POST']);
     expect(table.methodsOf('/nowhere')).toEqual([]);
   });
+
+  test('what it was asked about before changes nothing', () => {
+    const table = createRouteTable(app());
+    for (const turn of ['first', 'second']) {
+      expect(table.methodsOf('/nowhere'), turn).toEqual([]);
+      expect(table.find('GET', '/nowhere'), turn).toBeNull();
+      expect(table.methodsOf('/api/things/7').sort(), turn).toEqual(['GET', 'HEAD', 'OPTIONS']);
+      expect(table.find('DELETE', '/api/things/7'), turn).toBeNull();
+      expect(table.find('GET', '/api/things/7')?.pattern, turn).toBe('/api/things/:id');
+    }
+  });
 });

@@ -7,7 +7,7 @@ import type { RequestContext } from '../../src/web/context.ts';
 import { createCors } from '../../src/web/cors.ts';
 import { createGate, type GateOptions } from '../../src/web/gate.ts';
 import { guard } from '../../src/web/guard.ts';
-import { JsonAnswer } from '../../src/web/security-headers.ts';
+import { createJsonAnswers } from '../../src/web/ready-headers.ts';
 import { fakeClock } from '../support/fakes.ts';
 
 /** Callers by the name they send as Bearer: `ann` (user), `root` (admin), `server`; anything else is not believed. */
@@ -36,10 +36,11 @@ export function openGate(changes: Partial<GateOptions> = {}) {
     seen.handled.push(name);
     return { name };
   };
+  const answerJson = createJsonAnswers();
   const routes: AnyElysia = new Elysia()
     .use(guard)
     .get('/open', () => done('open'), { anyone: true })
-    .get('/ready', () => new JsonAnswer(done('ready')), { anyone: true })
+    .get('/ready', ({ request }) => answerJson(request, done('ready')), { anyone: true })
     .get('/page/:section/:name', () => done('page'), { anyone: true })
     .get('/own/:id', ({ caller, params: { id } }) => ({ ...done('own'), id, caller: caller.id }), { signedIn: true })
     .post('/json', ({ body, caller }) => ({ ...done('json'), size: body.text.length, caller: caller.id }), {

@@ -1,7 +1,7 @@
 import { Elysia, type TSchema, t } from 'elysia';
 import { guard } from '../../web/guard.ts';
+import { createJsonAnswers } from '../../web/ready-headers.ts';
 import { jsonResponse, Problem } from '../../web/schemas.ts';
-import { JsonAnswer } from '../../web/security-headers.ts';
 import { clearedSessionCookie } from './cookie.ts';
 import * as schemas from './schemas.ts';
 import type { AuthService } from './service.ts';
@@ -22,6 +22,7 @@ const tokenAnswer = { 200: schemas.TokenAnswerSchema };
 
 /** Signing in and out, tokens, and one's own account. */
 export function authRoutes({ service, sessions, setUp, toCookie }: AuthRoutesOptions) {
+  const answerJson = createJsonAnswers();
   return new Elysia({ name: 'auth', prefix: '/api/auth' })
     .use(guard)
     .post(
@@ -117,7 +118,7 @@ export function authRoutes({ service, sessions, setUp, toCookie }: AuthRoutesOpt
         },
       },
     )
-    .get('/me', ({ caller }) => new JsonAnswer(caller.account), {
+    .get('/me', ({ request, caller }) => answerJson(request, caller.account), {
       signedIn: true,
       detail: {
         tags,

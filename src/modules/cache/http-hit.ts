@@ -1,5 +1,5 @@
 import type { CacheSpace } from '../../ports/cache.ts';
-import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
+import { answerAgain, type KeptAnswer, keepAnswer } from '../../web/ready-headers.ts';
 import { hasNoContent, renderHeaders } from './http-answer.ts';
 import { ageOf, type HttpEntry, type HttpMeta } from './http-entry.ts';
 
@@ -32,7 +32,7 @@ export function createHits(space: Pick<CacheSpace<HttpMeta>, 'remember'>) {
   const prepare = (entry: HttpEntry): Ready => {
     const { body } = entry;
     const content = new Blob([body as Uint8Array<ArrayBuffer>]);
-    const ready: Ready = { content, kept: { headers: new Headers(), policy: null }, age: -1, ttl: Number.NaN };
+    const ready: Ready = { content, kept: keepAnswer({}), age: -1, ttl: Number.NaN };
     space.remember(entry, ready, body.byteLength);
     return ready;
   };
@@ -45,7 +45,7 @@ export function createHits(space: Pick<CacheSpace<HttpMeta>, 'remember'>) {
     if (age !== ready.age || ttl !== ready.ttl) {
       const headers = new Headers(renderHeaders(entry, now, { kind: 'hit', ttl }));
       headers.set('content-length', String(ready.content.size));
-      ready.kept = { status: entry.meta.status, headers, policy: null };
+      ready.kept = keepAnswer({ status: entry.meta.status, headers });
       ready.age = age;
       ready.ttl = ttl;
     }

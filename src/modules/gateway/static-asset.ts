@@ -1,7 +1,7 @@
 import type { ByteRange } from '../../ports/object-store.ts';
 import { fileResponse, type Representation } from '../../web/file-response.ts';
 import { toHttpDate } from '../../web/http-date.ts';
-import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
+import { answerAgain, type KeptAnswer, keepAnswer } from '../../web/ready-headers.ts';
 import { setSecurityHeaders } from '../../web/security-headers.ts';
 import { type OpenedFile, representFile } from '../../web/static-file.ts';
 import type { Compress } from './static-compression.ts';
@@ -185,7 +185,7 @@ function toVariant(representation: Representation, source: OpenedFile | null, pl
   return {
     representation,
     size: representation.size,
-    kept: { headers, policy: null },
+    kept: keepAnswer({ headers }),
     place,
     source,
     uses: 0,

@@ -2,7 +2,7 @@ import { AddressMap } from '../../kernel/address-map.ts';
 import type { Caller } from '../../kernel/caller.ts';
 import type { HttpCache, HttpCacheRule } from '../../ports/http-cache.ts';
 import type { PhpAnswer, PhpHeaders } from '../../ports/php-pool.ts';
-import { answerAgain, type KeptAnswer } from '../../web/ready-headers.ts';
+import { answerAgain, type KeptAnswer, keepAnswer } from '../../web/ready-headers.ts';
 import { hasContent, toHeaders, toResponse } from './answer.ts';
 import type { Respond } from './run-script.ts';
 
@@ -56,7 +56,7 @@ export function createCached({ cache, ruleFor }: CachedOptions) {
       const isHinted = HINTS.some((name) => kept.has(name));
       for (const name of NOT_FOR_CLIENTS) kept.delete(name);
       kept.set('cache-status', bypassed(status));
-      head = { status, headers: kept, policy: null, isHinted };
+      head = { ...keepAnswer({ status, headers: kept }), isHinted };
       heads.set(headers, head);
     }
     return head;

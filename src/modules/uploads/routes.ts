@@ -1,6 +1,7 @@
 import { Elysia, t } from 'elysia';
 import { fromCursor, toCursor } from '../../web/cursor.ts';
 import { guard } from '../../web/guard.ts';
+import { createJsonAnswers } from '../../web/ready-headers.ts';
 import {
   BINARY,
   jsonResponse,
@@ -11,7 +12,6 @@ import {
   Problem,
   rawBody,
 } from '../../web/schemas.ts';
-import { JsonAnswer } from '../../web/security-headers.ts';
 import { FileChanges, FileSchema, toFile } from './file-schema.ts';
 import { createGetReadable } from './readable.ts';
 import { receiveForm, receiveRaw } from './receive.ts';
@@ -27,7 +27,9 @@ const DEFAULT_LIMIT = 50;
 /** Files of signed-in people, and public files for everybody. */
 export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
   const getReadable = createGetReadable(service);
+  const answerJson = createJsonAnswers();
   const describe = (request: Request, id: string) => {
+    const toAnswer = (file: FileRecord) => answerJson(request, toFile(file));
     const file = getReadable(request, id);
     return file instanceof Promise ? file.then(toAnswer) : toAnswer(file);
   };
@@ -141,8 +143,4 @@ export function uploadRoutes(service: UploadService, openTurn: OpenTurn) {
         detail: { tags, operationId: 'deleteFile', summary: 'Delete a file' },
       },
     );
-}
-
-function toAnswer(file: FileRecord): JsonAnswer {
-  return new JsonAnswer(toFile(file));
 }
