@@ -9,6 +9,7 @@ import { prepareRestoredDatabase } from './db/restored-database.ts';
 import { diskObjectStore } from './drivers/disk-object-store.ts';
 import { isIdentityAlive, ownIdentity } from './drivers/process-identity.ts';
 import { startScratchServer } from './drivers/scratch-server.ts';
+import { unpackingThreads } from './drivers/unpacking-threads.ts';
 import { uuidv7 } from './kernel/ids.ts';
 import type { Check } from './modules/backups/check.ts';
 import { syncDirectory } from './modules/backups/durable-files.ts';
@@ -84,6 +85,7 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
   const hostOf = (assertProtected: () => Promise<void>): RestoreHost => ({
     repository,
     images,
+    unpacking: unpackingThreads,
     clock: systemClock,
     knownMigrations,
     prepareMain: (path, options) =>

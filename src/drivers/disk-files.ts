@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
+import { closeSync, fstatSync, linkSync, openSync, read, readSync } from 'node:fs';
 import { link, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ObjectPaths } from './disk-object-paths.ts';
@@ -6,16 +6,19 @@ import { atDisk, isErrno, syncNow } from './disk-write.ts';
 
 /**
  * Gives a complete file the final name of a key, beside the one it has; the name is not durable yet. The shard directory is made
- * when its first object comes. Throws the file system's error, `EEXIST` when the key is taken.
+ * when its first object comes, and is durable unless everything is to be flushed later. Throws the file system's error, `EEXIST` when
+ * the key is taken.
  */
-export async function giveFinalName(paths: ObjectPaths, key: string, path: string): Promise<void> {
+export async function giveFinalName(paths: ObjectPaths, key: string, path: string, isDeferred = false): Promise<void> {
   try {
-    await link(path, paths.finalPath(key));
+    // A turn of the event loop would cost more than the link, which waits for no disk.
+    if (isDeferred) linkSync(path, paths.finalPath(key));
+    else await link(path, paths.finalPath(key));
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
     const shard = paths.shardDirectory(key);
     await mkdir(shard, { recursive: true });
-    await syncNow(dirname(shard));
+    if (!isDeferred) await syncNow(dirname(shard));
     await link(path, paths.finalPath(key));
   }
 }

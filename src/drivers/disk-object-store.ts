@@ -9,6 +9,7 @@ import { type DiskIntake, diskIntake } from './disk-intake.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { writeStream } from './disk-stream.ts';
 import { atDisk, directorySync, isErrno, syncNow } from './disk-write.ts';
+import { fileSystemFlush } from './file-system-flush.ts';
 import { gatheredBytes } from './gathered-bytes.ts';
 import { assertKey } from './object-key.ts';
 
@@ -36,6 +37,7 @@ export interface DiskObjectStoreOptions {
 export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStoreOptions): ObjectStore {
   const paths = objectPaths(root);
   const syncDirectory = directorySync();
+  const flush = fileSystemFlush(root);
   const opening = new Map<string, number>();
   let prepared: Promise<unknown> | null = null;
 
@@ -66,15 +68,17 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
   };
 
   return {
-    async put(key, body, { maxBytes = Number.POSITIVE_INFINITY, signal, isDisposable = false } = {}) {
+    async put(key, body, options = {}) {
+      const { maxBytes = Number.POSITIVE_INFINITY, signal, isDisposable = false, isDeferred = false } = options;
       assertKey(key);
       await prepare();
       const staged = paths.stagingPath(key);
       const source = limited(abortable(body, signal), maxBytes);
+      const isLater = isDeferred && flush !== null;
       let isStaged = false;
       let isPublished = false;
       const publish = async () => {
-        await giveFinalName(paths, key, staged).catch(failUnlessNew);
+        await giveFinalName(paths, key, staged, isLater).catch(failUnlessNew);
         isPublished = true;
       };
       try {
@@ -88,8 +92,8 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
           isStaged = true;
           // Before the flush, so that one commit of the file system's journal covers content and name.
           await publish();
-          await atDisk(syncNow(staged));
-          await syncDirectory(paths.shardDirectory(key));
+          if (!isLater) await atDisk(syncNow(staged));
+          if (!isLater) await syncDirectory(paths.shardDirectory(key));
           const sha256 = new Bun.CryptoHasher('sha256').update(bytes).digest('hex');
           return { key, size: bytes.length, sha256 };
         }
@@ -97,7 +101,7 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
         isStaged = true;
         const written = await writeStream(intake, handle, head, source, isDisposable);
         await publish();
-        await syncDirectory(paths.shardDirectory(key));
+        if (!isLater) await syncDirectory(paths.shardDirectory(key));
         return { key, ...written };
       } catch (error) {
         void source.return(undefined);
@@ -107,6 +111,27 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
         throw error;
       }
     },
+
+    ...(flush
+      ? {
+          async flush() {
+            await prepare();
+            await flush();
+          },
+          async putFile(key: string, fill: (path: string) => Promise<void>) {
+            assertKey(key);
+            await prepare();
+            const staged = paths.stagingPath(key);
+            try {
+              await fill(staged);
+              await giveFinalName(paths, key, staged, true).catch(failUnlessNew);
+            } catch (error) {
+              await removeFile(staged).catch(() => undefined);
+              throw error;
+            }
+          },
+        }
+      : {}),
 
     async settle(key) {
       assertKey(key);

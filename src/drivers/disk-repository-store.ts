@@ -2,11 +2,11 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { access, constants, mkdir, open, opendir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
-import { storageProblems } from '../kernel/problems.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
 import { abortable } from './abortable.ts';
 import { namesIn, nullIfMissing, readFileInto, readNow, removeFile, statFile } from './disk-files.ts';
 import { atDisk, backgroundFlusher, directorySync, isErrno, syncNow, writeAll } from './disk-write.ts';
+import { fileSystemFlush } from './file-system-flush.ts';
 import { assertKey } from './object-key.ts';
 
 /** Objects that are not complete; no key begins like this. */
@@ -26,8 +26,7 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
   const partialDirectory = join(root, PARTIAL);
   const syncDirectory = directorySync();
   const made = new Set<string>();
-  /** Whether one command makes all of a file system durable. */
-  const canFlush = process.platform === 'linux' && Bun.which('sync') !== null;
+  const flush = fileSystemFlush(root);
   const pathOf = (key: string): string => {
     assertKey(key);
     return join(root, key);
@@ -78,7 +77,7 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
     async put(key, body, { signal, isDeferred = false } = {}) {
       const path = pathOf(key);
       const partial = join(partialDirectory, randomToken(18));
-      const isLater = isDeferred && canFlush;
+      const isLater = isDeferred && flush !== null;
       if (isLater && body instanceof Uint8Array) {
         signal?.throwIfAborted();
         return putSmall(partial, path, body);
@@ -113,16 +112,9 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
       }
     },
 
-    ...(canFlush
-      ? {
-          async flush() {
-            const { exited } = Bun.spawn(['sync', '-f', root], { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' });
-            const code = await exited;
-            if (code !== 0)
-              throw storageProblems.create('unavailable', { cause: new Error(`sync ended with ${code}`) });
-          },
-        }
-      : {}),
+    ...(flush ? { flush } : {}),
+
+    fileOf: pathOf,
 
     async get(key, range) {
       const path = pathOf(key);

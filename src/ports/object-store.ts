@@ -14,6 +14,13 @@ export interface ObjectStore {
    * The object counts as unsettled until {@link settle}: the caller first writes down that it exists.
    */
   put(key: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredObject>;
+  /**
+   * As a deferred {@link put} of what `fill` writes to a file that does not exist yet; absent where objects are no files of this
+   * machine. What `fill` throws is thrown.
+   */
+  putFile?(key: string, fill: (path: string) => Promise<void>): Promise<void>;
+  /** Makes durable whatever was put so far; absent where every put is. */
+  flush?(): Promise<void>;
   /** The caller's record of the object is safe. Idempotent. */
   settle(key: string): Promise<void>;
   /**
@@ -46,6 +53,8 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
   /** The chunks are the store's: nobody else looks at their memory again, so it may free it when it has used them. */
   readonly isDisposable?: boolean;
+  /** It may become durable as late as the next {@link ObjectStore.flush}, which is far cheaper for many objects. */
+  readonly isDeferred?: boolean;
 }
 
 export interface StoredObject {

@@ -19,6 +19,8 @@ export interface RepositoryStore {
   get(key: string, range?: ByteRange): Promise<ReadableStream<Uint8Array> | null>;
   /** As `read` of an object store: a whole object into memory that the caller uses again and again. */
   read?(key: string, memory: Uint8Array): Promise<number | null>;
+  /** The file that has just the object's bytes, if there is one; absent where objects are no files of this machine. */
+  fileOf?(key: string): string;
   /** `null` when there is no such object. */
   stat(key: string): Promise<RepositoryObject | null>;
   /** Objects whose keys start with the prefix, in no particular order. */

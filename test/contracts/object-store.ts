@@ -57,6 +57,34 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
       expect(Buffer.compare(await read(await store.get('files/trickle')), whole)).toBe(0);
     });
 
+    test('keeps what may become durable later, small and large', async () => {
+      for (const [key, size] of [
+        ['files/later/small', 1_000],
+        ['files/later/large', 3_000_000],
+      ] as const) {
+        const whole = bytes(size);
+        expect((await store.put(key, from([whole]), { isDeferred: true })).sha256).toBe(sha256(whole));
+        await store.flush?.();
+        expect(Buffer.compare(await read(await store.get(key)), whole)).toBe(0);
+        await store.settle(key);
+      }
+    });
+
+    test('takes a file that somebody fills, whole or not at all', async () => {
+      const { putFile } = store;
+      if (!putFile) return;
+      await putFile('files/filled', async (path) => void (await Bun.write(path, 'filled')));
+      expect((await read(await store.get('files/filled'))).toString()).toBe('filled');
+      const failing = putFile('files/halfway', async (path) => {
+        await Bun.write(path, 'half');
+        throw new Error('no more');
+      });
+      expect(await failing.catch(String)).toContain('no more');
+      expect(await store.get('files/halfway')).toBeNull();
+      await store.settle('files/filled');
+      expect((await subject.leftovers()).filter((name) => name.includes('halfway'))).toEqual([]);
+    });
+
     test('keeps an empty object', async () => {
       expect(await store.put('files/empty', from([]))).toEqual({
         key: 'files/empty',

@@ -5,6 +5,7 @@ import { loadMigrations } from '../../src/db/migrate.ts';
 import { prepareRestoredDatabase } from '../../src/db/restored-database.ts';
 import { diskObjectStore } from '../../src/drivers/disk-object-store.ts';
 import { diskRepositoryStore } from '../../src/drivers/disk-repository-store.ts';
+import { unpackingThreads } from '../../src/drivers/unpacking-threads.ts';
 import { zstdCompressor } from '../../src/drivers/zstd-compressor.ts';
 import { uuidv7 } from '../../src/kernel/ids.ts';
 import { openRepository } from '../../src/modules/backups/repository.ts';
@@ -40,6 +41,7 @@ const manifest = await repository.find('latest');
 if (!manifest) throw new Error('there is no backup');
 const images = databaseImages([]);
 const objects = diskObjectStore({ root: join(dataDir, 'objects') });
+const { putFile, flush } = objects;
 
 await prepareRestore(
   {
@@ -50,7 +52,11 @@ await prepareRestore(
           yield await step(`read ${entry.key}`, async () => chunk);
       },
     },
-    images: { ...images, inspect: (path, name) => step('inspect', () => images.inspect(path, name)) },
+    images: { ...images, inspect: (...args) => step('inspect', () => images.inspect(...args)) },
+    unpacking() {
+      const threads = unpackingThreads();
+      return { ...threads, unpack: (file, to) => step(`unpack ${file.path}`, () => threads.unpack(file, to)) };
+    },
     clock: systemClock,
     knownMigrations: loadMigrations().map(({ name }) => name),
     prepareMain: (path, options) =>
@@ -64,7 +70,10 @@ await prepareRestore(
     databasePath: (name) => join(dataDir, `${name}.db`),
     objects: {
       get: objects.get,
+      list: objects.list,
       put: (key, body, options) => step('put', () => objects.put(key, body, options)),
+      ...(putFile ? { putFile: (key, fill) => step('put', () => putFile(key, fill)) } : {}),
+      ...(flush ? { flush: () => step('flush', flush) } : {}),
       delete: (key) => step('delete', () => objects.delete(key)),
       settle: (key) => step('settle', () => objects.settle(key)),
     },

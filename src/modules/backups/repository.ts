@@ -6,6 +6,7 @@ import { isUuid, uuidv7 } from '../../kernel/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Compressor } from '../../ports/compressor.ts';
 import type { RepositoryPutOptions, RepositoryStore } from '../../ports/repository-store.ts';
+import type { PackedFile } from '../../ports/unpacking.ts';
 import { atOnce } from './at-once.ts';
 import { type ListLine, readList, toLine } from './blob-list.ts';
 import { CHECKS, type Check, keysOfCheck, readCheckText, toCheckKey, toCheckText } from './check.ts';
@@ -104,6 +105,11 @@ export interface Repository {
   storedBlobs(shard: string): Promise<ReadonlySet<string>>;
   /** The plain content, verified while it is read: its last chunk comes only when all is right. @throws backups/damaged */
   openObject(entry: ObjectEntry): AsyncIterable<Uint8Array>;
+  /**
+   * The file of a small object that is stored without encryption on a disk of this machine; `null` for any other. Whoever reads it
+   * verifies it as {@link openObject} does.
+   */
+  packedFile(entry: ObjectEntry): PackedFile | null;
   /** Reads an object and compares the stored bytes with the entry, which needs no key. @throws backups/damaged */
   verifyStored(entry: ObjectEntry): Promise<void>;
 
@@ -125,6 +131,8 @@ export interface Repository {
 
 const REPOSITORY = 'repository.json';
 const SNAPSHOTS = 'snapshots/';
+/** An object up to this size may be unpacked in one go. */
+const PACKED_BYTES = 2 ** 22;
 /** Small objects that are read at once. */
 const READS = 8;
 
@@ -338,6 +346,10 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
       return hashes;
     },
     openObject: (entry) => decode(entry, open(entry), keys.identities()),
+    packedFile(entry) {
+      if (entry.bytes > PACKED_BYTES || entry.storedBytes > PACKED_BYTES || isEncryptedKey(entry.key)) return null;
+      return store.fileOf ? { ...entry, path: store.fileOf(entry.key) } : null;
+    },
     verifyStored,
 
     list: (manifest) => readList(manifest, decode(manifest.blobs.list, open(manifest.blobs.list), [])),

@@ -4,9 +4,11 @@ import { storageProblems } from '../../kernel/problems.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DatabaseImages, FileRow } from '../../ports/database-images.ts';
 import type { ObjectStore } from '../../ports/object-store.ts';
+import type { Unpacking } from '../../ports/unpacking.ts';
 import { atOnce } from './at-once.ts';
 import { damaged } from './codec.ts';
 import { makeDirectory, writeDurably } from './durable-files.ts';
+import { inTurn } from './in-turn.ts';
 import type { JobOptions } from './jobs.ts';
 import type { DatabaseEntry, Manifest } from './manifest.ts';
 import { readPendingRestore, sidePath, writePendingRestore } from './pending-restore.ts';
@@ -23,12 +25,13 @@ export interface RestoreTarget {
   readonly dataDir: string;
   /** The final path of each database, by name. Those that are not in files have none. */
   readonly databasePath: (name: string) => string | null;
-  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'delete' | 'settle'>;
+  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'putFile' | 'list' | 'flush' | 'delete' | 'settle'>;
 }
 
 export interface RestoreHost {
   readonly repository: Repository;
   readonly images: Pick<DatabaseImages, 'inspect' | 'files'>;
+  readonly unpacking: () => Unpacking;
   readonly clock: Clock;
   /** Names of the migrations that this version knows. */
   readonly knownMigrations: readonly string[];
@@ -127,22 +130,24 @@ export async function prepareRestore(
   const share = (BYTES_SHARE * databaseBytes) / Math.max(1, databaseBytes + fileBytes);
   const secretPath = join(target.dataDir, 'secret');
   const sides = [...places.map(({ path }) => sidePath(path, id)), sidePath(secretPath, id)];
+  const checks = inTurn(signal);
+  const unpacking = host.unpacking();
   try {
     progress.begin({ phase: 'databases', from: 0, to: share }, databaseBytes);
     for (const { entry, path } of places) {
       const side = sidePath(path, id);
-      await fetchImage(repository, entry, side, { signal, onBytes: progress.add });
-      await assertImage(images, entry, side);
-      signal?.throwIfAborted();
+      await fetchImage(repository, entry, side, { signal: checks.signal, onBytes: progress.add });
+      checks.add(() => assertImage(images, entry, side, checks.signal));
     }
     progress.begin({ phase: 'files', from: share, to: BYTES_SHARE }, fileBytes);
     const objects = main
       ? await restoreObjects({
           repository,
+          unpacking,
           manifest,
           rows: chooseFiles(images.files(sidePath(main.path, id))),
           objects: target.objects,
-          signal,
+          signal: checks.signal,
           onBytes: progress.add,
         })
       : { kept: 0, put: 0, putBytes: 0, unsettled: [], lost: [] };
@@ -150,15 +155,19 @@ export async function prepareRestore(
     if (isDamaged && !acceptsLoss) throw refuseLoss(objects.lost);
 
     progress.begin({ phase: 'finishing', from: BYTES_SHARE, to: 1 }, 0);
+    await checks.done();
     const hasSecret = isWhole && (await restoreSecret(repository, manifest, sidePath(secretPath, id)));
     const prepared = { endsSessions, snapshot: manifest.id, interruption: interruption() };
     const migrations = main ? await host.prepareMain(sidePath(main.path, id), prepared) : [];
-    if (main) await assertPrepared(images, main.entry, sidePath(main.path, id), CHANGED_TABLES);
     if (main) {
+      const side = sidePath(main.path, id);
+      checks.add(() => assertPrepared(images, main.entry, side, CHANGED_TABLES, checks.signal));
+      await target.objects.flush?.();
       const lost = new Set(objects.lost.map(({ fileId }) => fileId));
-      const missing = await findMissing(chooseFiles(images.files(sidePath(main.path, id))), target.objects, lost);
+      const missing = await findMissing(chooseFiles(images.files(side)), target.objects, lost);
       if (missing.length > 0) throw goneMeanwhile(missing);
     }
+    await checks.done();
     signal?.throwIfAborted();
     await host.assertProtected();
     const pieces = [
@@ -184,10 +193,13 @@ export async function prepareRestore(
       tookMs: Math.round(performance.now() - startedAt),
     };
   } catch (error) {
+    await checks.stop(error);
     if (readPendingRestore(target.dataDir)?.id !== id) {
       for (const side of sides) rmSync(dirname(side), { recursive: true, force: true });
     }
     throw error;
+  } finally {
+    unpacking.close();
   }
 }
 

@@ -48,8 +48,9 @@ export async function assertImage(
   images: Pick<DatabaseImages, 'inspect'>,
   { name, image, tables }: DatabaseEntry,
   path: string,
+  signal?: AbortSignal,
 ): Promise<void> {
-  const report = await images.inspect(path, name);
+  const report = await images.inspect(path, name, signal);
   const fault = report.problems[0] ?? findDifference(tables, report.tables);
   if (fault) throw damaged(image, fault);
 }
@@ -63,12 +64,12 @@ export async function assertPrepared(
   { name, image, tables }: DatabaseEntry,
   path: string,
   changed: ReadonlySet<string>,
-): Promise<ImageReport> {
-  const report = await images.inspect(path, name);
+  signal?: AbortSignal,
+): Promise<void> {
+  const report = await images.inspect(path, name, signal);
   const same = Object.entries(tables).filter(([table]) => !changed.has(table));
   const fault = report.problems[0] ?? findDifference(Object.fromEntries(same), report.tables);
   if (fault) throw damaged(image, `after it had been brought up to date, ${fault}`);
-  return report;
 }
 
 function findDifference(wanted: ImageReport['tables'], found: ImageReport['tables']): string | undefined {

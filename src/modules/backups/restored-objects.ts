@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { FileRow } from '../../ports/database-images.ts';
 import type { ObjectBody, ObjectStore } from '../../ports/object-store.ts';
+import type { Unpacking } from '../../ports/unpacking.ts';
 import { atOnce } from './at-once.ts';
 import type { ListLine } from './blob-list.ts';
+import { damaged } from './codec.ts';
 import type { Manifest } from './manifest.ts';
 import { backupProblems } from './problems.ts';
 import type { Repository } from './repository.ts';
@@ -31,11 +33,12 @@ export interface LostFile {
 }
 
 export interface ObjectsOptions {
-  readonly repository: Pick<Repository, 'openObject' | 'list'>;
+  readonly repository: Pick<Repository, 'openObject' | 'packedFile' | 'list'>;
+  readonly unpacking: Unpacking;
   readonly manifest: Manifest;
   /** In order of their hashes. */
   readonly rows: AsyncIterable<FileRow>;
-  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'delete'>;
+  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'putFile' | 'list' | 'delete'>;
   readonly signal?: AbortSignal | undefined;
   /** Hears of bytes of files that are done. */
   readonly onBytes?: (bytes: number) => void;
@@ -44,16 +47,33 @@ export interface ObjectsOptions {
 /**
  * Gives every file its bytes: those that are in the store and right are kept, others are put there under the key that the file
  * names. Every file is tried; what cannot be given back is told at the end. What was put is not settled yet, so that it goes again
- * when nothing comes to name it.
+ * when nothing comes to name it, and durable only after a flush.
  * @throws the signal's reason, `storage/*`, and what the repository throws for other reasons than damage.
  */
 export async function restoreObjects(options: ObjectsOptions): Promise<RestoredObjects> {
-  const { repository, manifest, rows, objects, signal, onBytes = () => undefined } = options;
+  const { repository, unpacking, manifest, rows, objects, signal, onBytes = () => undefined } = options;
   const lostBefore = new Map(manifest.damaged.map((each) => [each.sha256, each.reason]));
   const lost: LostFile[] = [];
   const unsettled: string[] = [];
+  /** Nothing is looked for in a store that had nothing. */
+  let isEmpty = true;
   let kept = 0;
   let putBytes = 0;
+
+  // Nothing counts before the restore is noted, so one flush for all of them is early enough.
+  const putContent = async (objectKey: string, line: ListLine): Promise<void> => {
+    const file = repository.packedFile(line);
+    if (!file || !objects.putFile) {
+      const body = counted(repository.openObject(line), onBytes);
+      await objects.put(objectKey, body, { isDeferred: true, ...(signal ? { signal } : {}) });
+      return;
+    }
+    await objects.putFile(objectKey, async (path) => {
+      const fault = await unpacking.unpack(file, path);
+      if (fault !== null) throw damaged(line, fault);
+    });
+    onBytes(line.bytes);
+  };
 
   const restoreOne = async (row: FileRow, line: ListLine | null): Promise<void> => {
     const { id: fileId, sha256, objectKey } = row;
@@ -66,7 +86,7 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
       );
       return;
     }
-    const found = await objects.get(objectKey);
+    const found = isEmpty ? null : await objects.get(objectKey);
     if (found && (await isContent(found, row))) {
       kept++;
       onBytes(row.size);
@@ -78,16 +98,19 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
         for await (const _ of repository.openObject(line)) signal?.throwIfAborted();
         await objects.delete(objectKey);
       }
-      const body = counted(repository.openObject(line), onBytes);
-      const stored = await objects.put(objectKey, body, signal ? { signal } : {});
+      await putContent(objectKey, line);
       unsettled.push(objectKey);
-      putBytes += stored.size;
+      putBytes += line.bytes;
     } catch (error) {
       if (!backupProblems.is(error, 'damaged')) throw error;
       lost.push({ fileId, sha256, reason: 'damaged-backup', detail: error.detail });
     }
   };
 
+  for await (const _ of objects.list('')) {
+    isEmpty = false;
+    break;
+  }
   await atOnce(joined(rows, repository.list(manifest)), PLACES, async ({ row, line }) => {
     signal?.throwIfAborted();
     await restoreOne(row, line);

@@ -3,6 +3,7 @@ import { databaseImages } from '../../../src/db/database-images.ts';
 import { claimFile } from '../../../src/db/exclusive-use.ts';
 import { loadMigrations } from '../../../src/db/migrate.ts';
 import { prepareRestoredDatabase } from '../../../src/db/restored-database.ts';
+import { unpackingThreads } from '../../../src/drivers/unpacking-threads.ts';
 import { uuidv7 } from '../../../src/kernel/ids.ts';
 import type { JobOptions } from '../../../src/modules/backups/jobs.ts';
 import { applyPendingRestore } from '../../../src/modules/backups/pending-restore.ts';
@@ -22,6 +23,7 @@ export function hostOf({ repository }: System, changes: Partial<RestoreHost> = {
   return {
     repository,
     images: databaseImages([]),
+    unpacking: unpackingThreads,
     clock: systemClock,
     knownMigrations: loadMigrations().map(({ name }) => name),
     prepareMain: (path, options) =>
