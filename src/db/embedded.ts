@@ -7,7 +7,7 @@ import { asClient, type Engine, type EngineConnection } from './engine.ts';
 import { mapDatabaseError } from './errors.ts';
 import { toQueries } from './queries.ts';
 import { sqliteEngine } from './sqlite-engine.ts';
-import { createWalSync } from './wal-sync.ts';
+import { createWalSync, type WalSync } from './wal-sync.ts';
 
 const BUSY_TIMEOUT_MS = 5_000;
 /** How many queued writes may share one commit. */
@@ -30,6 +30,8 @@ export interface EmbeddedOptions {
   readonly encryptionKey?: string | undefined;
   /** How long a write waits for another process that holds the file. */
   readonly busyTimeoutMs?: number;
+  /** What flushes the log at a path. */
+  readonly openWalSync?: (path: string) => WalSync;
 }
 
 /**
@@ -40,6 +42,7 @@ export interface EmbeddedOptions {
  */
 export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Database> {
   const { name, path, engine = sqliteEngine, encryptionKey, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  const { openWalSync = createWalSync } = options;
   const isMemory = path === ':memory:';
   if (!isMemory) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
 
@@ -65,7 +68,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
     writer.close();
     throw mapDatabaseError(error);
   }
-  const walSync = isMemory ? null : createWalSync(`${path}-wal`);
+  const walSync = isMemory ? null : openWalSync(`${path}-wal`);
 
   const tx = toQueries(asClient(translated(writer)));
   const queue: Job[] = [];
@@ -124,14 +127,14 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Da
       for (const { job, value } of done) job.resolve(value);
     };
     if (!walSync) return settle();
-    // Each writer waits for the flush that began after its commit. A flush that failed may have dropped pages for good, and what is
-    // written after it could not be recovered past the gap.
-    flushing = walSync.flush().then(settle, (error) =>
+    const fail = (error: unknown) =>
       breakDown(
         error,
         done.map(({ job }) => job),
-      ),
-    );
+      );
+    // Each writer waits for the flush that began after its commit. A flush that failed may have dropped pages for good, and what is
+    // written after it could not be recovered past the gap, however well the next flush goes.
+    flushing = walSync.flush().then(() => (fault === null ? settle() : fail(fault)), fail);
   };
 
   /** Without it nothing more may be written. */
