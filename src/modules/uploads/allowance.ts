@@ -66,13 +66,10 @@ export function createAllowances(database: Database, quota: Quota, log: Logger):
       const step = Math.min(Math.max(comeBytes, MIN_STEP_BYTES), MAX_STEP_BYTES);
       if ((await hold(comeBytes + step)) < comeBytes) throw refused('quota-exceeded');
     };
-    const roomFor = async (): Promise<number> => {
-      if (!quota.isLimited || declaredBytes === null) return Number.POSITIVE_INFINITY;
-      return declaredBytes > FREE_BYTES ? hold(declaredBytes) : Number.POSITIVE_INFINITY;
-    };
+    const isHeld = quota.isLimited && declaredBytes !== null && declaredBytes > FREE_BYTES;
 
     return {
-      room: await roomFor(),
+      room: isHeld ? await hold(declaredBytes) : Number.POSITIVE_INFINITY,
       reservationId: () => (heldBytes === null ? null : id),
       metered: (source) => (quota.isLimited && declaredBytes === null ? passThrough(source, meter) : source),
       async end(isSettled) {

@@ -162,6 +162,25 @@ describe('quota of uploads under way', () => {
     expect(responses.filter(({ status }) => status === 201)).toHaveLength(3);
     expect(most).toBe(900 * KIB);
   });
+
+  test('keeps as many small files that come at once as fit, and nothing of the others', async () => {
+    await open({ userQuotaBytes: 100 * KIB });
+    const form = () => {
+      const body = new FormData();
+      for (const name of ['a', 'b']) body.append('file', new File([new Uint8Array(15 * KIB)], name));
+      return uploads.request('alice', 'POST', '/api/files', { body });
+    };
+    const responses = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => (index % 2 ? form() : put(`f${index}`, new Uint8Array(30 * KIB)))),
+    );
+    const codes = await Promise.all(
+      responses.filter(({ status }) => status !== 201).map((response) => codeOf(response)),
+    );
+    expect(codes).toEqual(Array(9).fill('uploads/quota-exceeded'));
+    const kept = await listed();
+    expect(kept.reduce((sum, { size }) => sum + size, 0)).toBe(90 * KIB);
+    await eventually(async () => (await uploads.filesOnDisk()).length === kept.length);
+  });
 });
 
 describe('limits on types and number', () => {
