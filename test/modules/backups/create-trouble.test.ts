@@ -44,6 +44,33 @@ describe('a backup whose store is in trouble', () => {
     }
   });
 
+  test('that cannot be flushed has no manifest, and every content is put before it is flushed', async () => {
+    await using system = await openSystem();
+    await system.addFile(system.people.alice, 'content');
+    const done: string[] = [];
+    let isBroken = true;
+    const repository = await openTestRepository({
+      ...system.store,
+      async put(key, body, options) {
+        await system.store.put(key, body, options);
+        done.push(options?.isDeferred ? 'a content' : (key.split('/')[0] as string));
+      },
+      async flush() {
+        await system.store.flush?.();
+        done.push('flushed');
+        if (isBroken) throw Object.assign(new Error('it could not be written'), { code: 'EIO' });
+      },
+    });
+    expect(await codeOf(system.create({}, { repository }))).toBe('EIO');
+    expect((await system.repository.snapshots()).manifests).toEqual([]);
+    expect(done.slice(-1)).toEqual(['flushed']);
+    isBroken = false;
+    done.length = 0;
+    await system.addFile(system.people.alice, 'another');
+    await system.create({}, { repository });
+    expect(done).toEqual(['leases', 'a content', 'lists', 'databases', 'flushed', 'snapshots', 'checks']);
+  });
+
   test('with a list that was damaged since takes the next backup without it', async () => {
     await using system = await openSystem();
     await system.addFile(system.people.alice, 'content');
