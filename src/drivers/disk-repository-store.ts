@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { randomToken } from '../kernel/ids.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
 import { abortable } from './abortable.ts';
+import { toChunks } from './chunks.ts';
 import { namesIn, nullIfMissing, readFileInto, readNow, removeFile, statFile } from './disk-files.ts';
 import { atDisk, backgroundFlusher, directorySync, isErrno, syncNow, writeAll } from './disk-write.ts';
 import { fileSystemFlush } from './file-system-flush.ts';
@@ -82,7 +83,7 @@ export function diskRepositoryStore({ root }: DiskRepositoryStoreOptions): Repos
         signal?.throwIfAborted();
         return putSmall(partial, path, body);
       }
-      const source = abortable(body instanceof Uint8Array ? once(body) : body, signal)[Symbol.asyncIterator]();
+      const source = abortable(toChunks(body), signal)[Symbol.asyncIterator]();
       const beginning = isLater ? await takeSmall(source) : { chunks: [], isWhole: false };
       if (beginning.isWhole) return putSmall(partial, path, Buffer.concat(beginning.chunks));
       try {
@@ -183,10 +184,6 @@ async function takeSmall(
     if (bytes > SMALL_BYTES) return { chunks, isWhole: false };
   }
   return { chunks, isWhole: true };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {

@@ -1,6 +1,7 @@
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { randomToken } from '../kernel/ids.ts';
 import type { RepositoryStore } from '../ports/repository-store.ts';
+import { toChunks } from './chunks.ts';
 import { assertKey } from './object-key.ts';
 import { openBucket, type S3BucketOptions } from './s3-bucket.ts';
 import { type DownloadTimes, s3Download } from './s3-download.ts';
@@ -42,12 +43,7 @@ export function s3RepositoryStore(options: S3RepositoryStoreOptions): Repository
     async put(key, body, { signal } = {}) {
       assertKey(key);
       const maxBytes = Number.POSITIVE_INFINITY;
-      const sent = await s3Put(
-        key,
-        body instanceof Uint8Array ? once(body) : body,
-        { maxBytes, signal, ready },
-        { sender, parts },
-      );
+      const sent = await s3Put(key, toChunks(body), { maxBytes, signal, ready }, { sender, parts });
       if ('error' in sent) throw sent.error;
     },
     async get(key, range) {
@@ -71,8 +67,4 @@ export function s3RepositoryStore(options: S3RepositoryStoreOptions): Repository
       await parts.abortWhere('', (_, openedAt) => bucket.now() - openedAt > LEFTOVER_MS);
     },
   };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -32,8 +32,8 @@ export interface ObjectStore {
   get(key: string, range?: ByteRange): Promise<ObjectBody | null>;
   /**
    * Reads a whole object into memory that the caller uses again and again, which is far cheaper for thousands of small ones; absent
-   * where it would be no cheaper. @returns its size, of which the memory got what fits; `null` when there is no such object. Throws
-   * what the medium does.
+   * where it would be no cheaper. It may hold the event loop until the object is open, so it is not for a process that serves others.
+   * @returns its size, of which the memory got what fits; `null` when there is no such object. Throws what the medium does.
    */
   read?(key: string, memory: Uint8Array): Promise<number | null>;
   /** Deletes the object. Idempotent: a missing one is no error. */

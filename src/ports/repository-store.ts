@@ -7,10 +7,10 @@ import type { ByteRange } from './object-store.ts';
  */
 export interface RepositoryStore {
   /**
-   * Stores a stream in bounded memory, or bytes that stay as they are until then. When it resolves the object is durable and readable; when it rejects, what was under
-   * the key is there as before, or, when the store never said what became of its last request, the new object as a whole. An object
-   * that was there is replaced as a whole. Throws `storage/full`, `storage/unavailable`, the
-   * stream's own error when the source fails, and the signal's reason.
+   * Stores a stream in bounded memory, or bytes, which nobody changes before it ends. When it resolves the object is durable and
+   * readable; when it rejects, what was under the key is there as before, or, when the store never said what became of its last
+   * request, the new object as a whole. An object that was there is replaced as a whole. Throws `storage/full`, `storage/unavailable`,
+   * the stream's own error when the source fails, and the signal's reason.
    */
   put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>, options?: RepositoryPutOptions): Promise<void>;
   /** Makes durable whatever was put so far; absent where every put is. */

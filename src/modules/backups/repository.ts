@@ -86,8 +86,9 @@ export interface Repository {
   forget(manifest: Pick<Manifest, 'id' | 'createdAt'>): Promise<void>;
 
   /**
-   * Stores an object, reads it back and compares. The content comes as a stream, or whole when it is small. Compression and encryption happen on the way, in bounded memory. Other snapshots
-   * may need what lies under its name, in bytes of another version's making: ask {@link findObject} first, and use what it finds.
+   * Stores an object, reads it back and compares. The content comes as a stream, or whole when it is small. Compression and encryption
+   * happen on the way, in bounded memory. Other snapshots may need what lies under its name, in bytes of another version's making: ask
+   * {@link findObject} first, and use what it finds.
    * @throws backups/wrong-content when the content does not have the hash of its name: nothing is kept then;
    * backups/damaged-write when the store gives back other bytes.
    */

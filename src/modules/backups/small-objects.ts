@@ -1,6 +1,5 @@
 import type { RepositoryStore } from '../../ports/repository-store.ts';
 import { damaged } from './codec.ts';
-import { once } from './streams.ts';
 
 const MAX_BYTES = 64 * 2 ** 20;
 
@@ -24,9 +23,9 @@ export async function readText(store: RepositoryStore, key: string): Promise<str
 }
 
 export async function writeBytes(store: RepositoryStore, key: string, bytes: Uint8Array): Promise<void> {
-  await store.put(key, once(bytes));
+  await store.put(key, bytes);
 }
 
 export async function writeText(store: RepositoryStore, key: string, text: string): Promise<void> {
-  await store.put(key, once(new TextEncoder().encode(text)));
+  await store.put(key, new TextEncoder().encode(text));
 }

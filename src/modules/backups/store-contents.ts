@@ -4,14 +4,13 @@ import type { FileRow } from '../../ports/database-images.ts';
 import type { ObjectBody, ObjectStore } from '../../ports/object-store.ts';
 import type { ListLine } from './blob-list.ts';
 import type { Manifest } from './manifest.ts';
-
-/** A file whose content was lost or wrong already when a backup was taken. */
-type DamagedFile = Manifest['damaged'][number];
-
 import { backupProblems } from './problems.ts';
 import type { ProgressReporter } from './progress.ts';
 import type { Repository } from './repository.ts';
 import type { Throttle } from './throttle.ts';
+
+/** A file whose content was lost or wrong already when a backup was taken. */
+type DamagedFile = Manifest['damaged'][number];
 
 /** Contents that are copied at the same time. */
 const PLACES = 4;
