@@ -25,12 +25,15 @@ const FRAME_AROUND = 60;
 
 function frameOf({ codeframe, labels }: OxcError, { line = 1, column = 1, length = 1 }: Warning, text: string) {
   const [label] = labels;
-  if (codeframe === null || codeframe.length <= MAX_FRAME || !label) return codeframe?.slice(0, MAX_FRAME) ?? null;
+  if (codeframe === null || codeframe.length <= MAX_FRAME || !label) {
+    return codeframe?.slice(0, MAX_FRAME).toWellFormed() ?? null;
+  }
   const before = text.slice(label.start - Math.min(column - 1, FRAME_AROUND), label.start);
-  const [after = ''] = text.slice(label.start, label.start + FRAME_AROUND).split('\n', 1);
+  const [after = ''] = text.slice(label.start, label.start + FRAME_AROUND).split(/\r?\n/, 1);
   const margin = `${line} | `;
   const marks = '^'.repeat(Math.max(1, Math.min(length, after.length)));
-  return `${margin}${before}${after}\n${' '.repeat(margin.length + before.length)}${marks}`;
+  // A cut may have left half a character.
+  return `${margin}${before}${after}\n${' '.repeat(margin.length + before.length)}${marks}`.toWellFormed();
 }
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);

@@ -100,6 +100,15 @@ describe('looking', () => {
     expect(frame.split('\n')[0]).toBe(`1 | let b = }${fill}`.slice(0, '1 | let b = '.length + 60));
   });
 
+  test('shows of a long line whole characters, and no line end', async () => {
+    const faces = `/*${'😀'.repeat(2000)}*/`;
+    const { result } = await look('js', `${faces}let b = ;${faces} `, 'errors');
+    const { frame } = result.errors[0];
+    expect([frame.isWellFormed(), frame.includes('😀*/let b = ;/*😀')]).toEqual([true, true]);
+    const lines = await look('js', `let b = ;\r\n${'f();'.repeat(1000)}`, 'errors');
+    expect(lines.result.errors[0].frame).not.toContain('\r');
+  });
+
   test('counts what there is', async () => {
     const source =
       'import "a";\n// c\nfunction f(a, b) { if (a && b) return a ? 1 : 2 }\nclass X { m() { for (;;) {} } }\nexport const g = () => import("z")';
