@@ -4,6 +4,7 @@ import type { AccountRow, DatabaseImages, FileRow, ImageReport } from '../ports/
 import { type ImageFile, requireRoom } from './image-file.ts';
 import { runImageTask } from './image-process.ts';
 import { readRows } from './image-rows.ts';
+import { withWriteback } from './image-writeback.ts';
 import type { DatabaseLocation } from './registry.ts';
 import { readRemoteAccount, readRemoteFiles } from './remote-rows.ts';
 
@@ -46,8 +47,8 @@ export function databaseImages(locations: readonly DatabaseLocation[]): Database
       if (source.kind === 'file') await requireRoom(source.path, path);
       try {
         // A replica may be behind; its primary knows whose lease is held since when.
-        if (source.kind === 'remote') await runImageTask({ load: source, target: path }, signal);
-        else await runImageTask({ copy: source, target: path }, signal);
+        const task = source.kind === 'remote' ? { load: source, target: path } : { copy: source, target: path };
+        await withWriteback(path, runImageTask(task, signal));
       } catch (error) {
         for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true });
         throw error;

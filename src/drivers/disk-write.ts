@@ -5,8 +5,11 @@ import { AppError } from '../kernel/errors.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import { sharedRun } from '../kernel/shared-run.ts';
 
-/** Bytes in the page cache after which what was written is sent to the disk while more is still arriving. */
-const FLUSH_EVERY_BYTES = 32 * 2 ** 20;
+/**
+ * Bytes in the page cache after which what was written is sent to the disk while more is still arriving. A commit of the database on the
+ * same disk waits for so much of it at most: milliseconds.
+ */
+const FLUSH_EVERY_BYTES = 4 * 2 ** 20;
 
 /** Gives a chunk's memory back now. Left to the garbage collector, megabytes of them would gather first. */
 export function free({ buffer, byteLength }: Uint8Array): void {
