@@ -26,14 +26,14 @@ interface Thread {
   readonly asked: Map<number, PromiseWithResolvers<string | null>>;
 }
 
-/** A thread for each processor, up to four; they are started when they are first needed and do not keep the process alive. */
+/** A thread for each processor, up to four; they are started when they are first needed and keep the process alive until they are closed. */
 export function unpackingThreads(): Unpacking {
   const places = Math.min(MOST_THREADS, availableParallelism());
   const threads: Thread[] = [];
   let lastNumber = 0;
 
   const start = (): Thread => {
-    const worker = new Worker(ENTRY, { smol: true, ref: false });
+    const worker = new Worker(ENTRY, { smol: true });
     const thread: Thread = { worker, asked: new Map() };
     worker.onmessage = ({ data }: MessageEvent<UnpackAnswer>) => {
       const asked = thread.asked.get(data.number);

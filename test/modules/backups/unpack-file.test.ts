@@ -41,6 +41,24 @@ test('threads unpack many files at once', async () => {
   threads.close();
 });
 
+test('a process does not end while its threads are at work', async () => {
+  await using directory = await temporaryDirectory();
+  const { plain, file } = await packed(directory.path);
+  const to = join(directory.path, 'plain');
+  const program = `
+    const { unpackingThreads } = await import(${JSON.stringify(join(import.meta.dirname, '../../../src/drivers/unpacking-threads.ts'))});
+    const threads = unpackingThreads();
+    void threads.unpack(${JSON.stringify(file)}, ${JSON.stringify(to)}).then(() => {
+      console.log('unpacked');
+      threads.close();
+    });
+  `;
+  const child = Bun.spawn([process.execPath, '-e', program], { stdout: 'pipe', stderr: 'inherit' });
+  expect(await new Response(child.stdout).text()).toBe('unpacked\n');
+  expect(await child.exited).toBe(0);
+  expect(Buffer.compare(await readFile(to), plain)).toBe(0);
+});
+
 test('what is wrong with a file is said, and nothing of it is written', async () => {
   await using directory = await temporaryDirectory();
   const { stored, plain, file } = await packed(directory.path);
