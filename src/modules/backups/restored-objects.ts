@@ -102,6 +102,8 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
       unsettled.push(objectKey);
       putBytes += line.bytes;
     } catch (error) {
+      // Something else may be what is damaged.
+      signal?.throwIfAborted();
       if (!backupProblems.is(error, 'damaged')) throw error;
       lost.push({ fileId, sha256, reason: 'damaged-backup', detail: error.detail });
     }

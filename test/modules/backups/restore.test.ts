@@ -210,6 +210,29 @@ describe('damage in the repository', () => {
     expect((await readdir(system.dataDir)).filter((name) => name.startsWith('restore'))).toEqual([]);
   });
 
+  test('that is found inside an image is told as that, though contents were on their way', async () => {
+    await using system = await backedUp();
+    const putting = Promise.withResolvers<void>();
+    const inspect = async () => {
+      await putting.promise;
+      return { problems: ['page 7 is never used'], tables: {}, migrations: [] };
+    };
+    const { putFile: _, ...objects } = system.objects;
+    const put: typeof objects.put = (_key, _body, { signal } = {}) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason));
+        putting.resolve();
+      });
+    const restoring = prepareRestore(
+      hostOf(system, { images: { ...hostOf(system).images, inspect } }),
+      { ...targetOf(system), objects: { ...objects, put } },
+      { id: uuidv7(), manifest: system.manifest },
+    );
+    const { key } = system.manifest.databases[0]?.image ?? {};
+    expect(await failureOf(restoring)).toBe(`backups/damaged: The object ${key} is damaged: page 7 is never used.`);
+    expect(isRestorePending(system.dataDir)).toBe(false);
+  });
+
   test('to the content of a file stops it too, unless the loss is accepted', async () => {
     await using system = await backedUp();
     const { manifest, deleted, rows, dataDir } = system;
