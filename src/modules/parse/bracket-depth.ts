@@ -76,6 +76,8 @@ export function assertShallow(
   /** What stands before `after` and is no white space, and no comment. */
   let last = 0;
   let after = 0;
+  /** Up to here a regular expression was looked for that does not end. */
+  let endless = 0;
   for (let at = 0; at < source.length; at++) {
     const unit = source[at] as number;
     const kind = kinds[unit];
@@ -93,7 +95,11 @@ export function assertShallow(
         after = at + 1;
         continue;
       }
-      if (hasRegExps && mayBeginRegExp(last)) at = endOfRegExp(source, at);
+      if (hasRegExps && mayBeginRegExp(last)) {
+        const end = endOfRegExp(source, at, endless);
+        if (source[end] === SLASH) at = end;
+        else endless = end;
+      }
     } else if (kind === ESCAPES) {
       at++;
     } else if (kind === OPENS) {
@@ -181,17 +187,24 @@ function mayBeginRegExp(last: number): boolean {
   return last === 0 || '([{,;=:?!&|+-*%^~<>'.includes(String.fromCharCode(last));
 }
 
-function endOfRegExp(source: Uint8Array, from: number): number {
+/**
+ * Where a regular expression ends: at its slash; else at the end of its line, and then it is none.
+ * @param endless up to here one that began before does not end: from the next class on, neither does this one.
+ */
+function endOfRegExp(source: Uint8Array, from: number, endless: number): number {
   let isInClass = false;
   for (let at = from + 1; at < source.length; at++) {
     const unit = source[at] as number;
-    if (unit === NEWLINE) return from;
+    if (unit === NEWLINE) return at;
     if (unit === BACKSLASH) at++;
-    else if (unit === OPEN_SQUARE) isInClass = true;
-    else if (unit === CLOSE_SQUARE) isInClass = false;
-    else if (unit === SLASH && !isInClass) return at;
+    else if (unit === SLASH) {
+      if (!isInClass) return at;
+    } else if (unit === OPEN_SQUARE || unit === CLOSE_SQUARE) {
+      if (at < endless) return endless;
+      isInClass = unit === OPEN_SQUARE;
+    }
   }
-  return from;
+  return source.length;
 }
 
 function tooDeep(source: Uint8Array, at: number, maxDepth: number) {
