@@ -1,17 +1,19 @@
-/** A thread that unpacks files. */
+/** A thread that unpacks files, and answers when it has done all that one message asked for. */
 import type { UnpackAnswer, UnpackRequest } from '../drivers/unpacking-threads.ts';
 import { fileUnpacker } from '../modules/backups/unpack-file.ts';
 
 if (!Bun.isMainThread) {
   const unpack = fileUnpacker();
-  const answer = (message: UnpackAnswer) => postMessage(message);
-
-  globalThis.onmessage = ({ data: { number, file, to } }: MessageEvent<UnpackRequest>) => {
+  const answer = ({ file, to }: UnpackRequest): UnpackAnswer => {
     try {
-      answer({ number, fault: unpack(file, to) });
+      return { fault: unpack(file, to) };
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
-      answer({ number, error: { code, message } });
+      return { error: { code, message } };
     }
+  };
+
+  globalThis.onmessage = ({ data }: MessageEvent<readonly UnpackRequest[]>) => {
+    postMessage(data.map(answer));
   };
 }

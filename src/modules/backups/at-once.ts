@@ -9,14 +9,21 @@ export async function atOnce<T>(
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
+  let goOn = (): void => undefined;
   try {
     for await (const item of items) {
       if (failures.length > 0) break;
       const run = work(item)
         .catch((error: unknown) => void failures.push(error))
-        .finally(() => running.delete(run));
+        .finally(() => {
+          running.delete(run);
+          goOn();
+        });
       running.add(run);
-      if (running.size >= places) await Promise.race(running);
+      if (running.size < places) continue;
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
     }
   } finally {
     await Promise.all(running);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createSemaphore } from '../../kernel/semaphore.ts';
 import type { FileRow } from '../../ports/database-images.ts';
 import type { ObjectBody, ObjectStore } from '../../ports/object-store.ts';
 import type { Unpacking } from '../../ports/unpacking.ts';
@@ -9,8 +10,10 @@ import type { Manifest } from './manifest.ts';
 import { backupProblems } from './problems.ts';
 import type { Repository } from './repository.ts';
 
-/** Files that are worked on at once. */
-const PLACES = 8;
+/** Contents that are looked at or streamed at once. */
+const STREAMS = 8;
+/** Contents that threads are asked for at once: so many that they need not wait for anything else. */
+const UNPACKED = 128;
 const LOOKS = 32;
 
 export interface RestoredObjects {
@@ -51,7 +54,10 @@ export interface ObjectsOptions {
  * @throws the signal's reason, `storage/*`, and what the repository throws for other reasons than damage.
  */
 export async function restoreObjects(options: ObjectsOptions): Promise<RestoredObjects> {
-  const { repository, unpacking, manifest, rows, objects, signal, onBytes = () => undefined } = options;
+  const { repository, unpacking, manifest, rows, objects, onBytes = () => undefined } = options;
+  const failure = new AbortController();
+  const signal = AbortSignal.any([failure.signal, ...(options.signal ? [options.signal] : [])]);
+  const streams = createSemaphore(STREAMS, Number.POSITIVE_INFINITY);
   const lostBefore = new Map(manifest.damaged.map((each) => [each.sha256, each.reason]));
   const lost: LostFile[] = [];
   const unsettled: string[] = [];
@@ -64,8 +70,10 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
   const putContent = async (objectKey: string, line: ListLine): Promise<void> => {
     const file = repository.packedFile(line);
     if (!file || !objects.putFile) {
-      const body = counted(repository.openObject(line), onBytes);
-      await objects.put(objectKey, body, { isDeferred: true, ...(signal ? { signal } : {}) });
+      await streams.run(async () => {
+        signal.throwIfAborted();
+        await objects.put(objectKey, counted(repository.openObject(line), onBytes), { isDeferred: true, signal });
+      });
       return;
     }
     await objects.putFile(objectKey, async (path) => {
@@ -95,7 +103,7 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
     try {
       if (found) {
         // What is there may be the last copy that is of any use: it goes only for one that is whole.
-        for await (const _ of repository.openObject(line)) signal?.throwIfAborted();
+        for await (const _ of repository.openObject(line)) signal.throwIfAborted();
         await objects.delete(objectKey);
       }
       await putContent(objectKey, line);
@@ -113,9 +121,13 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
     isEmpty = false;
     break;
   }
-  await atOnce(joined(rows, repository.list(manifest)), PLACES, async ({ row, line }) => {
-    signal?.throwIfAborted();
-    await restoreOne(row, line);
+  await atOnce(joined(rows, repository.list(manifest)), isEmpty ? UNPACKED : STREAMS, async ({ row, line }) => {
+    signal.throwIfAborted();
+    await restoreOne(row, line).catch((error: unknown) => {
+      // Those that wait for others to end are not begun any more.
+      failure.abort(error);
+      throw error;
+    });
   });
   return { kept, put: unsettled.length, putBytes, unsettled, lost };
 }
