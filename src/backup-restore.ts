@@ -28,7 +28,7 @@ import {
   type RestoreTarget,
 } from './modules/backups/restore.ts';
 import { planRestore, type RestorePlan } from './modules/backups/restore-plan.ts';
-import { assertImage, fetchImage } from './modules/backups/restored-images.ts';
+import { assertImage, fetchImage, syncImage } from './modules/backups/restored-images.ts';
 import { testRestore } from './modules/backups/test-restore.ts';
 import { databaseLocations, locations } from './paths.ts';
 import { systemClock } from './ports/clock.ts';
@@ -168,6 +168,7 @@ export function createRestores({ config, repository, images, log }: RestoresOpti
           const draft = join(dirname(resolve(path)), `.${basename(path)}.${uuidv7()}`);
           try {
             await fetchImage(repository, entry, draft, { signal: either, onBytes: progress.add });
+            await syncImage(draft);
             await assertImage(images, entry, draft);
             await rename(draft, path);
             syncDirectory(dirname(resolve(path)));

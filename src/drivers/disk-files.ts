@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, linkSync, openSync, read, readSync } from 'node:fs';
+import { closeSync, fstatSync, linkSync, openSync, read, readSync, statSync } from 'node:fs';
 import { link, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ObjectPaths } from './disk-object-paths.ts';
-import { atDisk, isErrno, syncNow } from './disk-write.ts';
+import { atDisk, isErrno, syncNow, toStorageError } from './disk-write.ts';
 
 /**
  * Gives a complete file the final name of a key, beside the one it has; the name is not durable yet. The shard directory is made
@@ -87,6 +87,15 @@ function openNow(path: string): number | null {
 
 export function statFile(path: string) {
   return atDisk(nullIfMissing(stat(path)));
+}
+
+/** As {@link statFile} without a turn of the event loop. */
+export function statFileNow(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    throw toStorageError(error);
+  }
 }
 
 /** Names in a directory, none when it is missing. */

@@ -4,7 +4,7 @@ import { randomToken } from '../kernel/ids.ts';
 import { storageProblems } from '../kernel/problems.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { abortable } from './abortable.ts';
-import { giveFinalName, namesIn, readFileInto, readLater, removeFile, statFile } from './disk-files.ts';
+import { giveFinalName, namesIn, readFileInto, readLater, removeFile, statFile, statFileNow } from './disk-files.ts';
 import { type DiskIntake, diskIntake } from './disk-intake.ts';
 import { fromName, isShardName, objectPaths, readStagingName, toName } from './disk-object-paths.ts';
 import { writeStream } from './disk-stream.ts';
@@ -132,6 +132,11 @@ export function diskObjectStore({ root, intake = diskIntake() }: DiskObjectStore
           },
         }
       : {}),
+
+    sizeNow(key) {
+      assertKey(key);
+      return statFileNow(paths.finalPath(key))?.size ?? null;
+    },
 
     async settle(key) {
       assertKey(key);

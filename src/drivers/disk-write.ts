@@ -58,7 +58,8 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && codes.includes(String((error as NodeJS.ErrnoException).code));
 }
 
-function toStorageError(error: unknown): AppError {
+/** As a `storage/*` problem. */
+export function toStorageError(error: unknown): AppError {
   return storageProblems.create(isErrno(error, 'ENOSPC', 'EDQUOT', 'EFBIG') ? 'full' : 'unavailable', { cause: error });
 }
 

@@ -6,7 +6,7 @@ import { atDisk } from './disk-write.ts';
 const ENTRY = join(import.meta.dirname, '../workers/unpack.ts');
 /** More than the disk keeps up with. */
 const MOST_THREADS = 4;
-/** What one message asks for at most: a turn of the event loop for each file would cost more than small files do. */
+/** After so much a message asks for nothing more: a turn of the event loop for each file would cost more than small files do. */
 const BATCH_FILES = 32;
 const BATCH_BYTES = 2 ** 22;
 /** One that a thread works on, and one that waits there for it. */
@@ -76,9 +76,9 @@ export function unpackingThreads(): Unpacking {
 
   const takeBatch = (): Asked[] => {
     const most = Math.min(BATCH_FILES, Math.ceil(waiting.length / places));
-    let bytes = 0;
-    const over = waiting.findIndex(({ request }) => (bytes += request.file.bytes) > BATCH_BYTES);
-    return waiting.splice(0, Math.max(1, over < 0 ? most : Math.min(most, over)));
+    let count = 0;
+    for (let bytes = 0; count < most && bytes < BATCH_BYTES; count++) bytes += waiting[count]?.request.file.bytes ?? 0;
+    return waiting.splice(0, count);
   };
 
   const handOut = (): void => {

@@ -19,6 +19,11 @@ export interface ObjectStore {
    * machine. What `fill` throws is thrown.
    */
   putFile?(key: string, fill: (path: string) => Promise<void>): Promise<void>;
+  /**
+   * Bytes of an object, `null` when there is none, without a turn of the event loop: for a process that serves nobody. Absent where
+   * objects are no files of this machine. Throws `storage/*`.
+   */
+  sizeNow?(key: string): number | null;
   /** Makes durable whatever was put so far; absent where every put is. */
   flush?(): Promise<void>;
   /** The caller's record of the object is safe. Idempotent. */

@@ -80,6 +80,7 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
         throw new Error('no more');
       });
       expect(await failing.catch(String)).toContain('no more');
+      expect([store.sizeNow?.('files/filled'), store.sizeNow?.('files/halfway')]).toEqual([6, null]);
       expect(await store.get('files/halfway')).toBeNull();
       await store.settle('files/filled');
       expect((await subject.leftovers()).filter((name) => name.includes('halfway'))).toEqual([]);

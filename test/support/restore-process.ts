@@ -41,7 +41,7 @@ const manifest = await repository.find('latest');
 if (!manifest) throw new Error('there is no backup');
 const images = databaseImages([]);
 const objects = diskObjectStore({ root: join(dataDir, 'objects') });
-const { putFile, flush } = objects;
+const { putFile, sizeNow, flush } = objects;
 
 await prepareRestore(
   {
@@ -73,6 +73,7 @@ await prepareRestore(
       list: objects.list,
       put: (key, body, options) => step('put', () => objects.put(key, body, options)),
       ...(putFile ? { putFile: (key, fill) => step('put', () => putFile(key, fill)) } : {}),
+      ...(sizeNow ? { sizeNow } : {}),
       ...(flush ? { flush: () => step('flush', flush) } : {}),
       delete: (key) => step('delete', () => objects.delete(key)),
       settle: (key) => step('settle', () => objects.settle(key)),

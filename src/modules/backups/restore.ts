@@ -15,7 +15,7 @@ import { readPendingRestore, sidePath, writePendingRestore } from './pending-res
 import { backupProblems } from './problems.ts';
 import { createProgress } from './progress.ts';
 import type { Repository } from './repository.ts';
-import { assertImage, assertPrepared, fetchImage } from './restored-images.ts';
+import { assertImage, assertPrepared, fetchImage, syncImage } from './restored-images.ts';
 import { findMissing, type LostFile, restoreObjects } from './restored-objects.ts';
 import { readSealed } from './sealed.ts';
 
@@ -25,7 +25,7 @@ export interface RestoreTarget {
   readonly dataDir: string;
   /** The final path of each database, by name. Those that are not in files have none. */
   readonly databasePath: (name: string) => string | null;
-  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'putFile' | 'list' | 'flush' | 'delete' | 'settle'>;
+  readonly objects: Pick<ObjectStore, 'get' | 'put' | 'putFile' | 'sizeNow' | 'list' | 'flush' | 'delete' | 'settle'>;
 }
 
 export interface RestoreHost {
@@ -137,7 +137,12 @@ export async function prepareRestore(
     for (const { entry, path } of places) {
       const side = sidePath(path, id);
       await fetchImage(repository, entry, side, { signal: checks.signal, onBytes: progress.add });
-      checks.add(() => assertImage(images, entry, side, checks.signal));
+      checks.add(async () => {
+        const syncing = syncImage(side);
+        syncing.catch(() => undefined);
+        await assertImage(images, entry, side, checks.signal);
+        await syncing;
+      });
     }
     progress.begin({ phase: 'files', from: share, to: BYTES_SHARE }, fileBytes);
     const objects = main

@@ -14,7 +14,7 @@ export interface FetchOptions {
 }
 
 /**
- * Writes the image of a database to a file, durable and compared with what was stored.
+ * Writes the image of a database to a file and compares it with what was stored. It is durable after {@link syncImage}.
  * @throws backups/damaged, backups/no-room, the signal's reason.
  */
 export async function fetchImage(
@@ -31,6 +31,17 @@ export async function fetchImage(
       for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
       onBytes(chunk.length);
     }
+  } catch (error) {
+    throw isFull(error) ? backupProblems.create('no-room', { cause: error }) : error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a file and its name durable. @throws backups/no-room where the file system finds out only now. */
+export async function syncImage(path: string): Promise<void> {
+  const file = await open(path);
+  try {
     await file.sync();
   } catch (error) {
     throw isFull(error) ? backupProblems.create('no-room', { cause: error }) : error;

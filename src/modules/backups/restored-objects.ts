@@ -111,7 +111,7 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
       putBytes += line.bytes;
     } catch (error) {
       // Something else may be what is damaged.
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (!backupProblems.is(error, 'damaged')) throw error;
       lost.push({ fileId, sha256, reason: 'damaged-backup', detail: error.detail });
     }
@@ -138,12 +138,14 @@ export async function restoreObjects(options: ObjectsOptions): Promise<RestoredO
  */
 export async function findMissing(
   rows: AsyncIterable<FileRow>,
-  objects: Pick<ObjectStore, 'get'>,
+  objects: Pick<ObjectStore, 'get' | 'sizeNow'>,
   known: ReadonlySet<string>,
 ): Promise<string[]> {
   const missing: string[] = [];
   await atOnce(rows, LOOKS, async ({ id, objectKey, size }) => {
-    if (!known.has(id) && (await sizeOf(objects, objectKey)) !== size) missing.push(id);
+    if (known.has(id)) return;
+    const found = objects.sizeNow ? objects.sizeNow(objectKey) : await sizeOf(objects, objectKey);
+    if (found !== size) missing.push(id);
   });
   return missing;
 }
